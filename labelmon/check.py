@@ -1,0 +1,267 @@
+"""A check is a declared value: what to count, how counts become an estimate, who is woken, what they do.
+
+Everything else (metrics, rules, promtool tests, runbooks, panels, tables in the docs) is a pure function of
+the catalogue of checks; none of it holds a check's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from labelmon.counts import ROWS, Counts, Op
+from labelmon.model import Cause, Estimate, Severity
+from labelmon.roles import PERSON_ROLES, RELATIONS
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
+NAME = re.compile(r"[a-z0-9_]+")
+
+
+class Row(Protocol):
+    """A row of the check's source: each role is an attribute, an SQL expression.
+
+    Text roles are text, instants whole milliseconds since 1970 (UTC), numbers numbers. Beside the mapped
+    roles a row offers, by time kind: `at_ms` (the moment of the cycle; all kinds), `deadline_ms` and
+    `first_label_ms` (DEADLINE over items), `first_label_ms` (SNAPSHOT over items; NULL when no label is known
+    at `at_ms`), and for ITEM `settled_ms`, `first_label_ms`, `ratings` (distinct annotators) and `classes`
+    (distinct labels).
+    """
+
+    def __getattr__(self, role: str) -> ColumnElement[Any]: ...
+
+
+Expression = Callable[[Row], "ColumnElement[Any]"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Counted in the bucket of `instant`, a role at which the row's contribution is final."""
+
+    instant: str
+    kind: str = "event"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadline:
+    """Counted at `start` + the objective's `within`: pending rows count as late then, and not before."""
+
+    start: str = "arrived_at"
+    kind: str = "deadline"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """Counted once per item when it settles: at its `overlap`-th distinct annotator or `settle` after its first label."""
+
+    kind: str = "item"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """The state as of the cycle: all rows whose `since` has come; the last sample of a bucket wins."""
+
+    since: str = "arrived_at"
+    kind: str = "snapshot"
+
+
+TimeKind = Event | Deadline | Item | Snapshot
+
+
+@dataclass(frozen=True)
+class Column:
+    """One counted column: an SQL expression over a row and how it aggregates.
+
+    `quantiles` (snapshots only) turn the column into order statistics: one LAST column per quantile, named
+    `<name>_p50` and so on, linear between order statistics (type 7).
+    """
+
+    expression: Expression
+    op: Op = Op.SUM
+    quantiles: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """What an estimator may know beside the counts: the instant in seconds, the objective's error budget."""
+
+    at: float
+    budget: float | None = None
+
+
+Estimator = Callable[[Counts, Moment], tuple[Estimate, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistic:
+    """A number a check reports: its name in `once --format json`, its metric suffix and what it means.
+
+    The metric is `labelmon_<check>_<metric>`. `age` marks an age in seconds that is exported as the instant it
+    counts from, so that it keeps growing between samples; its `metric` then ends in `timestamp_seconds`.
+    """
+
+    name: str
+    metric: str
+    help: str
+    age: bool = False
+    interval: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSlo:
+    """Good events over all events: `good` names a sum column; bad = rows - good. `target` is the default."""
+
+    good: str
+    target: float
+    within: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """An alert of `severity` while `statistic` is past the objective and at least `at_least` rows are behind it."""
+
+    severity: Severity
+    statistic: str
+    at_least: int = 0
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaugeSlo:
+    """A number that must stay on one side: `statistic` at most (or at least) the default, in base units."""
+
+    statistic: str
+    at_most: float | None = None
+    at_least: float | None = None
+    thresholds: tuple[Threshold, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runbook:
+    """What a tired reader needs: what it means, three looks, what to do, how to know it is over."""
+
+    meaning: str
+    first_looks: tuple[str, str, str]
+    mitigate: tuple[str, ...]
+    over_when: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A panel of the on-call dashboard; `statistics` name what it draws, by default the main one."""
+
+    title: str
+    description: str
+    statistics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One SLI. See `labelmon/checks/` for what one looks like.
+
+    `relation` and `time` say which rows count and when; `keys` are optional roles to group by (used where
+    mapped); `counts` are the columns beside `rows`; `where` leaves rows out. `needs_labels` joins the labels of
+    each item (deadline and snapshot checks over items). `min_n` of the estimate is the estimator's business.
+    """
+
+    name: str
+    seed_ref: str
+    title: str
+    help: str
+    formula: str
+    source: str
+    gotcha: str
+    relation: str
+    time: TimeKind
+    counts: Mapping[str, Column] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+    where: Expression | None = None
+    needs_labels: bool = False
+    estimate: Estimator
+    statistics: tuple[Statistic, ...]
+    slo: EventSlo | GaugeSlo
+    severities: tuple[Severity, ...]
+    cause: Cause
+    runbook: Runbook
+    panel: Panel
+
+    def __post_init__(self) -> None:
+        problems = tuple(self._problems())
+        if problems:
+            raise ValueError(f"check {self.name!r}: " + "; ".join(problems))
+
+    @property
+    def ops(self) -> dict[str, Op]:
+        """Every column of the counts with its op: `rows` first, then as declared, quantiles spread out."""
+        ops = {ROWS: Op.SUM}
+        for name, column in self.counts.items():
+            if column.quantiles:
+                ops |= {quantile_column(name, q): Op.LAST for q in column.quantiles}
+            else:
+                ops[name] = column.op
+        return ops
+
+    @property
+    def main(self) -> Statistic:
+        """The statistic a reader means by the check's name."""
+        return self.statistics[0]
+
+    def statistic(self, name: str) -> Statistic:
+        """The statistic called `name`; StopIteration if the check reports none."""
+        return next(s for s in self.statistics if s.name == name)
+
+    @property
+    def required_roles(self) -> tuple[tuple[str, str], ...]:
+        """(relation, role) pairs without which the check is off."""
+        pairs = [(self.relation, role) for role in RELATIONS[self.relation].required]
+        if isinstance(self.time, Item):
+            pairs += [("labels", "labeled_at"), ("labels", "annotator")]
+        if isinstance(self.time, Event) and (self.relation, self.time.instant) not in pairs:
+            pairs.append((self.relation, self.time.instant))
+        if self.needs_labels:
+            pairs += [("labels", "item")]
+        return tuple(dict.fromkeys(pairs))
+
+    def _problems(self) -> list[str]:
+        found = []
+        if not NAME.fullmatch(self.name):
+            found.append(f"need a name matching {NAME.pattern}")
+        if self.relation not in RELATIONS:
+            return [*found, f"need a relation of {', '.join(RELATIONS)}, got {self.relation!r}"]
+        roles = RELATIONS[self.relation].names
+        found += [
+            f"need keys that are roles of {self.relation}, got {key!r}" for key in self.keys if key not in roles
+        ]
+        if not self.statistics:
+            found.append("need at least one statistic")
+        if isinstance(self.slo, EventSlo) and self.slo.good not in self.counts:
+            found.append(f"need `good` to be a counted column, got {self.slo.good!r}")
+        if isinstance(self.slo, EventSlo) and isinstance(self.time, Snapshot):
+            found.append("need a gauge objective for a snapshot")
+        if isinstance(self.time, Deadline) and (not isinstance(self.slo, EventSlo) or self.slo.within is None):
+            found.append("need an event objective with `within` for a deadline")
+        names = {s.name for s in self.statistics}
+        if isinstance(self.slo, GaugeSlo):
+            if (self.slo.at_most is None) == (self.slo.at_least is None):
+                found.append("need exactly one of at_most and at_least")
+            wanted = {self.slo.statistic, *(t.statistic for t in self.slo.thresholds)}
+            found += [f"need an objective on a reported statistic, got {n!r}" for n in sorted(wanted - names)]
+        if set(self.panel.statistics) - names:
+            found.append("need a panel of reported statistics")
+        for name, column in self.counts.items():
+            if column.quantiles and not isinstance(self.time, Snapshot):
+                found.append(f"need a snapshot for the quantiles of {name!r}")
+        return found
+
+    @property
+    def metric_keys(self) -> tuple[str, ...]:
+        """The keys that may become metric labels: never a person."""
+        return tuple(key for key in self.keys if key not in PERSON_ROLES)
+
+
+def quantile_column(name: str, quantile: float) -> str:
+    """The column that holds `quantile` of `name`: p50, p90, p99."""
+    return f"{name}_p{quantile * 100:g}"

@@ -1,0 +1,1 @@
+"""Pure statistics: counts in, estimates with intervals, n and a state out."""

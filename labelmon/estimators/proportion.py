@@ -1,0 +1,119 @@
+"""Shares of events: Wilson intervals, and the evidence that an error ratio exceeds its budget."""
+
+from __future__ import annotations
+
+from math import ceil, log
+
+from labelmon.check import Estimator, Moment
+from labelmon.counts import Counts
+from labelmon.model import Estimate, State
+
+ALPHA = 0.001  # evidence above ln(1/ALPHA) nats convinces
+
+
+def wilson(good: float, total: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson score interval of a proportion.
+
+    Parameters
+    ----------
+    good, total : event counts, real numbers (effective counts are fractions), 0 <= good <= total, total > 0
+    confidence : coverage of the two-sided interval, in (0, 1)
+
+    Returns
+    -------
+    (low, high), both in [0, 1] and around good / total.
+
+    Raises
+    ------
+    ValueError : outside those ranges.
+
+    References
+    ----------
+    E. B. Wilson (1927), JASA 22:209; computed by statsmodels.
+
+    Examples
+    --------
+    >>> [round(end, 4) for end in wilson(95, 100)]
+    [0.8882, 0.9785]
+    """
+    if not (0 <= good <= total and total > 0):
+        raise ValueError(f"need 0 <= good <= total and total > 0, got {good=}, {total=}")
+    from statsmodels.stats.proportion import proportion_confint  # noqa: PLC0415  heavy: not for --help
+
+    low, high = proportion_confint(good, total, alpha=1 - confidence, method="wilson")
+    # Rounding may leave an end 1e-17 on the wrong side of the estimate it must hold.
+    return max(0.0, min(float(low), good / total)), min(1.0, max(float(high), good / total))
+
+
+def evidence_nats(errors: float, events: float, budget: float) -> float:
+    """Evidence that the error ratio exceeds `budget`: n KL(k/n || budget), 0 when k/n <= budget.
+
+    By Chernoff's bound, exp(-evidence) bounds the chance to see so many errors while the true ratio is at
+    most `budget`.
+
+    Parameters
+    ----------
+    errors, events : (effective) counts, 0 <= errors <= events
+    budget : share of events that may be bad, in (0, 1)
+
+    Returns
+    -------
+    Nats, in [0, inf).
+
+    Raises
+    ------
+    ValueError : outside those ranges.
+
+    References
+    ----------
+    H. Chernoff (1952), Ann. Math. Statist. 23:493.
+
+    Examples
+    --------
+    >>> round(evidence_nats(1, 5, 0.05), 3)
+    0.59
+    >>> round(evidence_nats(3, 3, 0.05), 3)
+    8.987
+    """
+    if not 0 <= errors <= events:
+        raise ValueError(f"need 0 <= errors <= events, got {errors=}, {events=}")
+    if not 0 < budget < 1:
+        raise ValueError(f"need 0 < budget < 1, got {budget=}")
+    if errors <= events * budget:
+        return 0.0
+    good = events - errors
+    nats = errors * log(errors / (events * budget))
+    return nats + (good * log(good / (events * (1 - budget))) if good > 0 else 0.0)
+
+
+def fewest_events(budget: float, alpha: float = ALPHA) -> int:
+    """How many events it takes to prove even a total failure against `budget` at `alpha`.
+
+    Examples
+    --------
+    >>> fewest_events(0.05), fewest_events(0.5)
+    (3, 10)
+    """
+    return ceil(log(1 / alpha) / log(1 / budget))
+
+
+def share_of(good: str, statistic: str, noun: str = "events") -> Estimator:
+    """An estimator: column `good` over all rows, named `statistic`, with its Wilson interval."""
+
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+        n = counts.rows
+        if n == 0:
+            return (Estimate(statistic=statistic, value=None, state=State.INSUFFICIENT, reason=f"no {noun}"),)
+        hits = counts.total(good) or 0.0
+        low, high = wilson(hits, n)
+        needed = fewest_events(moment.budget) if moment.budget else 1
+        enough = n >= needed
+        return (
+            Estimate(
+                statistic=statistic, value=hits / n, low=low, high=high, n=n,
+                state=State.OK if enough else State.INSUFFICIENT,
+                reason="" if enough else f"{n:g} {noun}; {needed} could prove a total failure",
+            ),
+        )
+
+    return estimate

@@ -1,0 +1,42 @@
+"""What waits: how much, how long. A census, so there is no sampling error and every interval is a point."""
+
+from __future__ import annotations
+
+from labelmon.check import Estimator, Moment, quantile_column
+from labelmon.counts import Counts
+from labelmon.model import Estimate, State
+
+
+def queue_ages(since: str, quantiles: tuple[float, ...], size: str) -> Estimator:
+    """An estimator of a queue: its `size` (a statistic name) and the ages of what waits, in seconds.
+
+    Column `since` is the minimum of the instants (ms) at which rows began to wait and `<since>_age` carries
+    their age quantiles, both counted as of the moment.
+    """
+
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+        waiting = counts.rows
+        found = [_census(size, waiting, waiting)]
+        if waiting == 0:
+            # An empty queue has a size, 0, but no oldest item: an age of 0 would be made up.
+            names = ["oldest_age_seconds", *(f"{quantile_column('age', q)}_seconds" for q in quantiles)]
+            return (*found, *(_absent(name) for name in names))
+        oldest = counts.total(since)
+        if oldest is not None:
+            found.append(_census("oldest_age_seconds", moment.at - oldest / 1000, waiting))
+        for quantile in quantiles:
+            column = quantile_column("age", quantile)
+            since_ms = counts.total(column)
+            if since_ms is not None:
+                found.append(_census(f"{column}_seconds", since_ms / 1000, waiting))
+        return tuple(found)
+
+    return estimate
+
+
+def _census(name: str, value: float, n: float) -> Estimate:
+    return Estimate(statistic=name, value=value, low=value, high=value, n=n)
+
+
+def _absent(name: str) -> Estimate:
+    return Estimate(statistic=name, value=None, state=State.NOT_COMPUTABLE, reason="nothing waits")

@@ -1,0 +1,261 @@
+"""The nouns of labelmon: frozen values that import nothing of ours but errors and roles.
+
+Instants are seconds since 1970 (UTC) as int or float unless a name ends in `_ms`; durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+DAY = 86_400
+HOUR = 3_600
+
+
+class Severity(StrEnum):
+    """Who is woken: a page wakes a human now, a ticket waits for the working day."""
+
+    PAGE = "page"
+    TICKET = "ticket"
+
+
+class Tier(StrEnum):
+    """How much a dataset matters."""
+
+    CRITICAL = "critical"
+    STANDARD = "standard"
+    EXPERIMENTAL = "experimental"
+
+
+class State(StrEnum):
+    """Whether a number may be believed. Anything but OK comes with a reason."""
+
+    OK = "ok"
+    INSUFFICIENT = "insufficient"
+    NOT_COMPUTABLE = "not_computable"
+    ERROR = "error"
+
+
+class Cause(StrEnum):
+    """Where a check stands in the inhibition tree: an earlier cause explains a later one."""
+
+    OUTAGE = "outage"
+    STALL = "stall"
+    STALE = "stale"
+    SCHEMA = "schema"
+    QUALITY = "quality"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """A team and its receivers, by the names of `receivers:` ('' means nobody is told)."""
+
+    team: str = "unowned"
+    page: str = ""
+    tickets: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSpec:
+    """Where labels live: a database `url`, or `files` (view name to path or glob) read by DuckDB."""
+
+    name: str
+    url: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    statement_timeout: float = 20.0
+    max_concurrency: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """One relation of a dataset: rows of `table` or `query` in `store` that meet `where`; role to column."""
+
+    name: str
+    store: str
+    columns: Mapping[str, str]
+    table: str = ""
+    query: str = ""
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class ObjectiveKind(StrEnum):
+    """The four ways to say what good means."""
+
+    TARGET = "target"
+    AT_LEAST = "at_least"
+    AT_MOST = "at_most"
+    NONE_BAD = "none_bad"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What good means for one check of one dataset.
+
+    `value` is a ratio for TARGET, a number in the statistic's base unit for AT_LEAST and AT_MOST (an age in
+    seconds), None for NONE_BAD. `window` is in seconds; None stands for `window: all`. `within` is the limit
+    of a deadline check in seconds; `settle` and `overlap` belong to item checks.
+    """
+
+    kind: ObjectiveKind
+    value: float | None
+    window: int | None = 30 * DAY
+    scope: Mapping[str, str] = field(default_factory=dict)
+    within: float | None = None
+    settle: float = float(DAY)
+    overlap: int = 2
+
+    @property
+    def budget(self) -> float | None:
+        """The share of events that may be bad (1 - target); None where the objective is no ratio of events."""
+        if self.kind is ObjectiveKind.NONE_BAD:
+            return 0.0
+        return None if self.kind is not ObjectiveKind.TARGET or self.value is None else 1.0 - self.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A dataset as configured, all defaults filled in."""
+
+    name: str
+    pipeline: str
+    owner: Owner
+    tier: Tier
+    relations: Mapping[str, Relation]
+    objectives: Mapping[str, tuple[Objective, ...]]
+    interval: float = 60.0
+    lateness: int = 48 * HOUR
+    visibility: float | None = None  # None: two buckets
+    recount_interval: float | None = None  # None: max(15 min, lateness / 48)
+    reconcile_interval: float = float(DAY)
+    timezone: str = "UTC"
+    classes: tuple[str, ...] = ()
+
+    @property
+    def store(self) -> str:
+        """The store that stands for the dataset: that of its labels, else of its first relation."""
+        first = self.relations.get("labels") or next(iter(self.relations.values()))
+        return first.store
+
+
+@dataclass(frozen=True, kw_only=True)
+class BurnTier:
+    """One line of a burn-rate alert: burning `burn` budgets over `long`, and still burning over `short`."""
+
+    burn: float
+    long: int
+    short: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """The windows that suit a dataset of a certain event rate and arrival lag."""
+
+    name: str
+    page: tuple[BurnTier, ...]
+    ticket: tuple[BurnTier, ...]
+
+    @property
+    def tiers(self) -> tuple[BurnTier, ...]:
+        """Page tiers, then ticket tiers."""
+        return (*self.page, *self.ticket)
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Every window of the profile in seconds, ascending, once each."""
+        return tuple(sorted({w for tier in self.tiers for w in (tier.long, tier.short)}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alerting:
+    """Everything the generated rules depend on; none of it names a dataset."""
+
+    profiles: tuple[Profile, ...]
+    alpha: float = 0.001  # chance that evidence lies, per look: ln(1/alpha) = 6.9 nats
+    keep_firing: int = 600
+    threshold_hold: int = 300  # a gauge must be past its objective this long
+    stale_after: int = 600  # a store that has not answered for so long is an outage
+    gone_after: int = 300
+    evaluation_interval: int = 60
+
+    @property
+    def shortest_window(self) -> int:
+        """The shortest window of any profile, in seconds."""
+        return min(w for profile in self.profiles for w in profile.windows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Urls:
+    """Where links lead; '' leaves the link out of annotations."""
+
+    labelmon: str = "http://127.0.0.1:8790"
+    grafana: str = "http://127.0.0.1:3000"
+    runbooks: str = "http://127.0.0.1:8790/runbooks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number with its interval: `value` in [`low`, `high`] at 95 %, from `n` observations.
+
+    A census has low = high = value. `value` is None exactly when nothing can be said; `reason` says why the
+    state is not OK.
+    """
+
+    statistic: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: float = 0
+    state: State = State.OK
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """An estimate of one dataset, as `once --format json` prints it; `window` is '' for a census."""
+
+    dataset: str
+    check: str
+    estimate: Estimate
+    window: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowCount:
+    """Events and errors counted in one window, with what the rules need of them."""
+
+    window: int
+    events: float
+    errors: float
+    error_ratio: float | None
+    burn_rate: float | None
+    evidence_nats: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SloStatus:
+    """Where one objective stands: its budget over its own window and its alert windows."""
+
+    dataset: str
+    check: str
+    scope: Mapping[str, str]
+    objective: Objective
+    events: float
+    errors: float
+    budget_remaining: float | None
+    history: float
+    state: State
+    reason: str = ""
+    profile: str = ""
+    windows: tuple[WindowCount, ...] = ()
+
+    @property
+    def scope_label(self) -> str:
+        """The `scope` label: sorted key=value pairs joined by commas, `within` included."""
+        return scope_label(self.scope)
+
+
+def scope_label(scope: Mapping[str, str]) -> str:
+    """`{"within": "1h", "priority": "high"}` as `priority=high,within=1h`."""
+    return ",".join(f"{key}={value}" for key, value in sorted(scope.items()))

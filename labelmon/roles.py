@@ -1,0 +1,84 @@
+"""The relations a dataset may map, and the roles of their columns (DESIGN.md, section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a role's column holds; decides how a store reads it."""
+
+    TEXT = "text"
+    INSTANT = "instant"  # read as whole milliseconds since 1970, UTC
+    NUMBER = "number"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelationRoles:
+    """The roles of one relation: `required` must be mapped, `optional` may be."""
+
+    required: Mapping[str, Kind]
+    optional: Mapping[str, Kind] = field(default_factory=dict)
+
+    def kind(self, role: str) -> Kind:
+        """The kind of `role`; KeyError if the relation has no such role."""
+        return self.required[role] if role in self.required else self.optional[role]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every role, required first."""
+        return (*self.required, *self.optional)
+
+
+_TEXT, _INSTANT, _NUMBER, _FLAG = Kind.TEXT, Kind.INSTANT, Kind.NUMBER, Kind.FLAG
+
+RELATIONS: Mapping[str, RelationRoles] = {
+    "items": RelationRoles(
+        required={"item": _TEXT, "arrived_at": _INSTANT},
+        optional={
+            "queued_at": _INSTANT, "priority": _TEXT, "expected_class": _TEXT, "cohort": _TEXT,
+            "stage": _TEXT, "ingested_at": _INSTANT,
+        },
+    ),
+    "labels": RelationRoles(
+        required={"item": _TEXT, "label": _TEXT},
+        optional={
+            "labeled_at": _INSTANT, "annotator": _TEXT, "stored_at": _INSTANT, "started_at": _INSTANT,
+            "label_source": _TEXT, "confidence": _NUMBER, "rollout": _TEXT, "schema_version": _TEXT,
+            "cost": _NUMBER, "expires_at": _INSTANT, "comment": _TEXT, "ingested_at": _INSTANT,
+            "guideline_version": _TEXT, "tool": _TEXT, "source_uri": _TEXT,
+        },
+    ),
+    "audits": RelationRoles(
+        required={"item": _TEXT, "label": _TEXT, "truth": _TEXT, "audited_at": _INSTANT},
+        optional={
+            "auditor": _TEXT, "annotator": _TEXT, "stratum": _TEXT, "weight": _NUMBER, "selection": _TEXT,
+            "gold": _FLAG, "seeded": _FLAG, "cluster": _TEXT, "ingested_at": _INSTANT,
+        },
+    ),
+    "reviews": RelationRoles(
+        required={"item": _TEXT, "label": _TEXT, "corrected_label": _TEXT, "reviewed_at": _INSTANT},
+        optional={"author": _TEXT, "ingested_at": _INSTANT},
+    ),
+    "validations": RelationRoles(
+        required={"item": _TEXT, "rule": _TEXT, "passed": _FLAG, "checked_at": _INSTANT},
+        optional={"false_fail": _FLAG, "ingested_at": _INSTANT},
+    ),
+    "predictions": RelationRoles(
+        required={"item": _TEXT, "predicted": _TEXT, "predicted_at": _INSTANT},
+        optional={"model_version": _TEXT, "score": _NUMBER, "ingested_at": _INSTANT},
+    ),
+    "versions": RelationRoles(
+        required={"item": _TEXT, "version": _TEXT, "label": _TEXT}, optional={"purpose": _TEXT}
+    ),
+    "costs": RelationRoles(
+        required={"period": _INSTANT, "amount": _NUMBER},
+        optional={"category": _TEXT, "label_source": _TEXT, "budget": _NUMBER},
+    ),
+}
+
+# Roles that name a person. Their values become pseudonyms before anything is written or shown.
+PERSON_ROLES = frozenset({"annotator", "auditor", "author", "other_annotator"})
