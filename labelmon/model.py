@@ -149,7 +149,10 @@ class BurnTier:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """The windows that suit a dataset of a certain event rate and arrival lag."""
+    """The windows that suit a dataset of a certain event rate and arrival lag.
+
+    Profiles are listed from the quickest to the slowest.
+    """
 
     name: str
     page: tuple[BurnTier, ...]

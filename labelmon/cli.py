@@ -1,0 +1,184 @@
+"""The commands. Exit codes: 0 fine, 1 the world failed, 2 the user's mistake."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from labelmon import __version__
+from labelmon.errors import LabelmonError, UsageError
+
+if TYPE_CHECKING:
+    from labelmon.config import Config
+
+# Commands import what they need when they run: `labelmon --help` must not wait for scipy.
+
+
+def _reported(command: Callable[..., None]) -> Callable[..., None]:
+    """Turns our own errors into a message and an exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except LabelmonError as error:
+            click.echo(f"labelmon: {error}" if "\n" not in str(error) else str(error), err=True)
+            sys.exit(error.exit_code)
+
+    return run
+
+
+_config_file = click.option(
+    "--config.file", "config_file", type=click.Path(path_type=Path), default=Path("labelmon.yaml"), show_default=True,
+    help="The config file.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="labelmon")
+def main() -> None:
+    """Watch labeled data the way SREs watch services."""
+
+
+@main.command()
+@_config_file
+@click.option("--web.listen-address", "listen_address", default="127.0.0.1:8790", show_default=True, help="Address to serve on.")
+@click.option("--web.config.file", "web_config_file", type=click.Path(path_type=Path), help="TLS and basic auth, in exporter-toolkit format.")
+@click.option("--web.enable-lifecycle", "lifecycle", is_flag=True, help="Allow POST /-/reload.")
+@click.option("--log.level", "log_level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True, help="Log at this level and above.")
+@_reported
+def run(config_file: Path, listen_address: str, web_config_file: Path | None, log_level: str, *, lifecycle: bool) -> None:
+    """Run the daemon: sample, measure, serve /metrics. SIGHUP reloads, SIGTERM drains."""
+    from labelmon.service import serve  # noqa: PLC0415
+
+    serve(config_file, listen_address, web_config_file, log_level, lifecycle=lifecycle)
+
+
+@main.command()
+@_config_file
+@click.option("--at", "at", metavar="ISO8601", help="Measure as of this instant; rows after it do not exist. Default: now.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "openmetrics"]), default="table", show_default=True, help="How to print.")
+@click.option("--dataset", "only", help="Only this dataset.")
+@click.option("--push-to", "push_to", metavar="URL", help="Also push the gauges to a Pushgateway.")
+@_reported
+def once(config_file: Path, at: str | None, form: str, only: str | None, push_to: str | None) -> None:
+    """Measure once, straight from the stores, and print."""
+    from labelmon import report  # noqa: PLC0415
+
+    config = _load(config_file)
+    moment = _instant(at)
+    readings = report.read_all(config, moment, only)
+    click.echo(report.render(readings, moment, form), nl=False)
+    if push_to:
+        report.push(readings, moment, push_to)
+    failures = [failure for reading in readings for failure in reading.failures]
+    for failure in dict.fromkeys(failures):
+        click.echo(f"labelmon: {failure}", err=True)
+    if failures:
+        sys.exit(1)
+
+
+@main.command("check-config")
+@_config_file
+@click.option("--offline", is_flag=True, help="Do not open the stores.")
+@_reported
+def check_config(config_file: Path, *, offline: bool) -> None:
+    """Validate the config and that every store has what it names; all problems at once."""
+    from labelmon.preflight import check  # noqa: PLC0415
+
+    click.echo(check(config_file, offline=offline))
+
+
+@main.command("config-schema")
+@_reported
+def config_schema() -> None:
+    """Print the JSON Schema of the config, for editors."""
+    from labelmon.config import json_schema  # noqa: PLC0415
+
+    click.echo(json.dumps(json_schema(), indent=2, sort_keys=True))
+
+
+@main.command()
+@click.option("--config.file", "config_file", type=click.Path(path_type=Path), help="The config file; without it the defaults.")
+@click.option("--check", "check_only", is_flag=True, help="Exit 1 with a diff when files are stale; write nothing.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder to write to.", show_default="here")
+@_reported
+def generate(config_file: Path | None, out: Path, *, check_only: bool) -> None:
+    """Write rules/ and dashboards/ from the catalogue of checks."""
+    from labelmon import generate as generator  # noqa: PLC0415
+    from labelmon.checks import catalogue  # noqa: PLC0415
+
+    files = generator.render(catalogue(), _load(config_file) if config_file else None)
+    if not check_only:
+        generator.write(files, out)
+        click.echo(f"wrote {len(files)} files below {out}")
+        return
+    diff = generator.check(files, out)
+    if diff:
+        click.echo(diff)
+        click.echo("labelmon: generated files are stale; run `labelmon generate`", err=True)
+        sys.exit(1)
+    click.echo(f"{len(files)} generated files are up to date")
+
+
+@main.command()
+@click.argument("check", required=False)
+@_config_file
+@click.option("--dataset", "dataset", help="Why the check is off or failing on this dataset.")
+@click.option("--plan", is_flag=True, help="The statements it runs.")
+@_reported
+def explain(check: str | None, config_file: Path, dataset: str | None, *, plan: bool) -> None:
+    """What a check means: formula, source, roles, gotcha; for a dataset, whether it runs and how."""
+    from labelmon.explain import explain as explained  # noqa: PLC0415
+
+    config = _load(config_file) if dataset or plan or config_file.exists() else None
+    click.echo(explained(check, config, dataset, plan=plan), nl=False)
+
+
+@main.command()
+@_config_file
+@click.option("--since", required=True, metavar="ISO8601", help="Count from here on.")
+@click.option("--dataset", "only", help="Only this dataset.")
+@_reported
+def backfill(config_file: Path, since: str, only: str | None) -> None:
+    """Count history into the ledger. Stop the daemon first, or it keeps what it has in memory."""
+    from labelmon.report import backfill as fill  # noqa: PLC0415
+
+    click.echo(fill(_load(config_file), _instant(since), only, time.time()))
+
+
+@main.command()
+@click.option("--incident", type=click.Choice(["accuracy", "backlog", "outage"]), help="Start this incident after a minute.")
+@click.option("--web.listen-address", "listen_address", default="127.0.0.1:8790", show_default=True, help="Address to serve on.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where the demo keeps its files.", show_default="./demo-data")
+@click.option("--minutes", type=float, help="Stop after so many minutes.")
+@_reported
+def demo(incident: str | None, listen_address: str, folder: Path | None, minutes: float | None) -> None:
+    """A simulated label pipeline, watched by the real daemon."""
+    from labelmon.demo import run_demo  # noqa: PLC0415
+
+    run_demo(incident=incident, listen_address=listen_address, folder=folder, minutes=minutes)
+
+
+def _load(path: Path) -> Config:
+    from labelmon.config import load  # noqa: PLC0415
+
+    return load(path)
+
+
+def _instant(text: str | None) -> float:
+    if text is None:
+        return time.time()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"need an ISO 8601 instant such as 2026-01-31T12:00:00Z, got {text!r}") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,65 @@
+"""Windows of events against an error budget: burn rate, evidence, what is left, and which windows suit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from labelmon.estimators.proportion import evidence_nats, fewest_events
+from labelmon.model import Profile, WindowCount
+
+HYSTERESIS = 2.0  # a quicker profile is taken up only with twice the room it needs
+
+
+def window_count(window: int, events: float, errors: float, budget: float) -> WindowCount:
+    """What the rules need of one window; ratios are None where nothing happened, or nothing may be spent.
+
+    Parameters
+    ----------
+    window : seconds
+    events, errors : (effective) counts, 0 <= errors <= events
+    budget : share of events that may be bad, in [0, 1); 0 for `none_bad`
+    """
+    ratio = errors / events if events > 0 else None
+    spendable = ratio is not None and budget > 0
+    return WindowCount(
+        window=window, events=events, errors=errors, error_ratio=ratio,
+        burn_rate=ratio / budget if spendable and ratio is not None else None,
+        evidence_nats=evidence_nats(errors, events, budget) if spendable else None,
+    )
+
+
+def budget_remaining(events: float, errors: float, budget: float) -> float | None:
+    """Share of the error budget that is left, weighted by events; below 0 when overspent, None when unknown.
+
+    Examples
+    --------
+    >>> budget_remaining(1000, 25, 0.05)
+    0.5
+    """
+    return None if events <= 0 or budget <= 0 else 1.0 - errors / (events * budget)
+
+
+def choose_profile(
+    profiles: Sequence[Profile], *, rate: float, lag: float, budget: float, current: str, otherwise: str
+) -> str:
+    """The quickest profile whose windows see the data and can prove a total failure; else `otherwise`.
+
+    Parameters
+    ----------
+    profiles : from the quickest to the slowest
+    rate : events per second over the objective's window
+    lag : seconds by which rows arrive after their instant
+    budget : share of events that may be bad, in (0, 1)
+    current : the profile in force; a quicker one must fit with a factor of 2 to spare, so that a rate near a
+        border does not flap
+    """
+    order = [profile.name for profile in profiles]
+    place = order.index(current) if current in order else (len(order) if current else -1)
+    for index, profile in enumerate(profiles):
+        slack = HYSTERESIS if index < place else 1.0
+        sees = lag * slack <= profile.windows[0] / 4
+        needed = fewest_events(budget) * slack
+        proves = any(rate * tier.long >= needed for tier in profile.page or profile.tiers)
+        if sees and proves:
+            return profile.name
+    return otherwise

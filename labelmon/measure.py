@@ -1,0 +1,172 @@
+"""From counts to what is said about them: estimates with their states, windows, budgets, profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from labelmon import naming
+from labelmon.check import Check, EventSlo, Moment
+from labelmon.counts import ROWS, Counts
+from labelmon.durations import format_duration
+from labelmon.estimators.burn import budget_remaining, choose_profile, window_count
+from labelmon.estimators.proportion import fewest_events
+from labelmon.model import (
+    DAY,
+    Alerting,
+    Dataset,
+    Estimate,
+    Measurement,
+    Objective,
+    ObjectiveKind,
+    Profile,
+    SloStatus,
+    State,
+)
+from labelmon.recount import Pace
+from labelmon.timeline import Timeline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One objective to be measured: its counts, and what is known about them."""
+
+    check: Check
+    objective: Objective
+    line: Timeline
+    history: int | None
+    failure: str
+    sampled_at: float | None
+    profile: str
+    is_snapshot: bool
+    keys_scope: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """All measurements and objectives of a dataset at one moment."""
+
+    measurements: tuple[Measurement, ...]
+    slos: tuple[SloStatus, ...]
+
+
+def measure(dataset: Dataset, points: Iterable[Point], now: float, pace: Pace, alerting: Alerting) -> Board:
+    """What the ledger says as of `now`; a point whose store failed keeps its last counts and says so."""
+    measurements: list[Measurement] = []
+    slos: list[SloStatus] = []
+    for point in points:
+        if point.sampled_at is None:
+            slos.append(_unmeasured(dataset, point))
+            measurements.append(_error(dataset, point))
+            continue
+        counts, start, end = _main_counts(point, now, pace)
+        measurements += estimates(dataset, point.check, point.objective, counts, point.sampled_at)
+        if isinstance(point.check.slo, EventSlo):
+            slos.append(_event_status(dataset, point, (start, end), pace, alerting))
+        else:
+            slos.append(_gauge_status(dataset, point, counts))
+    return Board(measurements=tuple(measurements), slos=tuple(slos))
+
+
+def estimates(
+    dataset: Dataset, check: Check, objective: Objective, counts: Counts, at: float
+) -> list[Measurement]:
+    """The check's estimates of `counts`, as measurements under the objective's scope and window."""
+    window = ""
+    if isinstance(check.slo, EventSlo):
+        window = "all" if objective.window is None else format_duration(objective.window)
+    found = check.estimate(counts, Moment(at=at, budget=objective.budget or None))
+    return [
+        Measurement(dataset=dataset.name, check=check.name, estimate=e, window=window, labels=dict(objective.scope))
+        for e in found
+    ]
+
+
+def bounds(objective: Objective, now: float, pace: Pace) -> tuple[int, int]:
+    """[start, end) of the objective's window in event time, seconds."""
+    end = pace.window_end(now)
+    return (0 if objective.window is None else pace.window_start(end, objective.window)), end
+
+
+def _main_counts(point: Point, now: float, pace: Pace) -> tuple[Counts, int, int]:
+    if point.is_snapshot:
+        newest = int(point.line.starts[-1]) if len(point.line.starts) else 0
+        start, end = newest, newest + 1
+    else:
+        start, end = bounds(point.objective, now, pace)
+    counts = point.line.counts(start, end)
+    return counts.where(**point.keys_scope), start, end
+
+
+def _event_status(
+    dataset: Dataset, point: Point, window: tuple[int, int], pace: Pace, alerting: Alerting
+) -> SloStatus:
+    objective = point.objective
+    start, end = window
+    budget = objective.budget or 0.0
+    events, errors = _events(point, start, end)
+    span = max(1, end - start)
+    covered = min(span, max(0, end - (point.history if point.history is not None else end)))
+    profile = _profile(point, alerting.profiles, events / max(covered, 1), end, budget)
+    chosen = next((p for p in alerting.profiles if p.name == profile), None)
+    tiers = chosen or (alerting.profiles[0] if profile == naming.NONE_BAD else None)
+    windows = tiers.windows if tiers else ()
+    counted = []
+    for width in windows:
+        n, k = _events(point, pace.window_start(end, width), end)
+        counted.append(window_count(width, n, k, budget))
+    state, reason = State.OK, ""
+    needed = fewest_events(budget) if budget else 1
+    if events < needed:
+        state, reason = State.INSUFFICIENT, f"{events:g} events; {needed} could prove a total failure"
+    elif profile == naming.THRESHOLD_ONLY:
+        state, reason = State.INSUFFICIENT, "no alert window has the power to judge so few or so late events"
+    return SloStatus(
+        dataset=dataset.name, check=point.check.name, scope=objective.scope, objective=objective, events=events,
+        errors=errors, budget_remaining=budget_remaining(events, errors, budget), history=covered / span,
+        state=state, reason=reason, profile=profile, windows=tuple(counted),
+    )
+
+
+def _profile(point: Point, profiles: Sequence[Profile], rate: float, end: int, budget: float) -> str:
+    if point.objective.kind is ObjectiveKind.NONE_BAD:
+        return naming.NONE_BAD
+    lag = point.line.arrival_lag(end - 7 * DAY)
+    if lag is None:
+        # Nobody has watched rows arrive yet: how old the newest row is bounds the lag from what is seen.
+        newest = point.line.newest
+        lag = 0.0 if newest is None else max(0.0, float(end - newest))
+    return choose_profile(
+        profiles, rate=rate, lag=lag, budget=budget, current=point.profile, otherwise=naming.THRESHOLD_ONLY
+    )
+
+
+def _events(point: Point, start: int, end: int) -> tuple[float, float]:
+    """(events, errors) in [start, end)."""
+    slo = point.check.slo
+    assert isinstance(slo, EventSlo)  # noqa: S101  callers dispatch on the kind of objective
+    totals = point.line.totals(start, end, point.keys_scope)
+    return totals[ROWS], totals[ROWS] - totals[slo.good]
+
+
+def _gauge_status(dataset: Dataset, point: Point, counts: Counts) -> SloStatus:
+    return SloStatus(
+        dataset=dataset.name, check=point.check.name, scope=point.objective.scope, objective=point.objective,
+        events=counts.rows, errors=0.0, budget_remaining=None, history=1.0, state=State.OK,
+    )
+
+
+def _unmeasured(dataset: Dataset, point: Point) -> SloStatus:
+    return SloStatus(
+        dataset=dataset.name, check=point.check.name, scope=point.objective.scope, objective=point.objective,
+        events=0.0, errors=0.0, budget_remaining=None, history=0.0, state=State.ERROR, reason=point.failure,
+    )
+
+
+def _error(dataset: Dataset, point: Point) -> Measurement:
+    estimate = Estimate(
+        statistic=point.check.main.name, value=None, state=State.ERROR, reason=point.failure or "not sampled yet"
+    )
+    return Measurement(
+        dataset=dataset.name, check=point.check.name, estimate=estimate, labels=dict(point.objective.scope)
+    )

@@ -1,0 +1,128 @@
+"""What labelmon says about itself: runs, failures, last successes, stores, reloads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from labelmon import __version__, naming
+from labelmon.exporter import Sample
+from labelmon.sampler import CycleResult
+
+
+@dataclass(kw_only=True)
+class SelfMetrics:
+    """Counters of this process and the last word on each check and store; all under one lock."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    runs: dict[tuple[str, str], int] = field(default_factory=dict)
+    failures: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    successes: dict[tuple[str, str], float] = field(default_factory=dict)
+    computable: dict[tuple[str, str], bool] = field(default_factory=dict)
+    corrected: dict[tuple[str, str], float] = field(default_factory=dict)
+    held: dict[tuple[str, str], bool] = field(default_factory=dict)
+    history: dict[tuple[str, str], int] = field(default_factory=dict)
+    store_up: dict[str, bool] = field(default_factory=dict)
+    store_success: dict[str, float] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    reload_ok: bool = True
+    reload_at: float = 0.0
+
+    def note(self, result: CycleResult) -> None:
+        """A cycle came back."""
+        name = result.dataset.name
+        with self.lock:
+            for run in result.runs:
+                slot = (name, run.check)
+                self.runs[slot] = self.runs.get(slot, 0) + 1
+                if run.reason:
+                    failed = (*slot, run.reason)
+                    self.failures[failed] = self.failures.get(failed, 0) + 1
+                else:
+                    self.successes[slot] = result.at
+                self.computable[slot] = not run.reason
+                self.corrected[slot] = run.corrected
+                self.held[slot] = run.held
+                if run.history_start is not None:
+                    self.history[slot] = run.history_start
+            for check in result.off:
+                self.computable[name, check] = False
+            for store, problem in result.stores.items():
+                self.store_up[store] = not problem
+                if not problem:
+                    self.store_success[store] = max(result.at, self.store_success.get(store, 0.0))
+
+    def note_crash(self, dataset: str, checks: Iterable[str], reason: str) -> None:
+        """A cycle died of something no check can explain (the ledger, a bug)."""
+        with self.lock:
+            for check in checks:
+                slot = (dataset, check)
+                self.runs[slot] = self.runs.get(slot, 0) + 1
+                self.failures[*slot, reason] = self.failures.get((*slot, reason), 0) + 1
+
+    def note_reload(self, at: float, *, ok: bool) -> None:
+        """The config was loaded, or was refused."""
+        with self.lock:
+            self.reload_ok = ok
+            if ok:
+                self.reload_at = at
+
+    def note_dropped(self, dataset: str, count: int) -> None:
+        """So many series of a dataset did not fit."""
+        with self.lock:
+            self.dropped[dataset] = count
+
+    def keep(self, datasets: Iterable[str], stores: Iterable[str]) -> None:
+        """Forgets everything about datasets and stores that are no longer configured."""
+        known, there = set(datasets), set(stores)
+        with self.lock:
+            for table in (
+                self.runs, self.failures, self.successes, self.computable, self.corrected, self.held, self.history
+            ):
+                for slot in [slot for slot in table if slot[0] not in known]:  # type: ignore[attr-defined]
+                    del table[slot]  # type: ignore[attr-defined]
+            for table in (self.store_up, self.store_success):
+                for store in [store for store in table if store not in there]:
+                    del table[store]  # type: ignore[attr-defined]
+            for dataset in set(self.dropped) - known:
+                del self.dropped[dataset]
+
+    def samples(self) -> tuple[Sample, ...]:
+        """Everything as samples, for one snapshot."""
+        with self.lock:
+            return tuple(self._samples())
+
+    def _samples(self) -> Iterator[Sample]:
+        yield _one(naming.BUILD_INFO, "Which labelmon this is.", {"version": __version__}, 1)
+        yield _one(
+            naming.CONFIG_RELOAD_OK, "Whether the last attempt to load the config succeeded.", {}, self.reload_ok
+        )
+        yield _one(naming.CONFIG_RELOAD_TIME, "When the config was last loaded.", {}, self.reload_at)
+        per_check: tuple[tuple[str, str, Mapping[tuple[str, str], float], bool], ...] = (
+            (naming.CHECK_RUNS, "Cycles of a check, failed ones included.", self.runs, True),
+            (naming.CHECK_LAST_SUCCESS, "When a check last succeeded.", self.successes, False),
+            (naming.CHECK_COMPUTABLE, "1 while a check runs; 0 where roles are missing or it fails.", self.computable, False),
+            (naming.LEDGER_CORRECTIONS, "Rows of closed buckets that a reconcile corrected.", self.corrected, True),
+            (naming.LEDGER_HELD, "1 while a reconcile that would cut old buckets by half waits for a second one.", self.held, False),
+            (naming.LEDGER_HISTORY_START, "From when on counts are known.", self.history, False),
+        )
+        for name, text, table, counter in per_check:
+            for (dataset, sli), value in table.items():
+                yield _one(name, text, {naming.DATASET: dataset, naming.SLI: sli}, value, counter=counter)
+        for (dataset, sli, reason), count in self.failures.items():
+            labels = {naming.DATASET: dataset, naming.SLI: sli, naming.REASON: reason}
+            yield _one(naming.CHECK_FAILURES, "Failed cycles of a check, by reason.", labels, count, counter=True)
+        for store, up in self.store_up.items():
+            yield _one(naming.STORE_UP, "Whether a store answered in the last cycle.", {naming.STORE: store}, up)
+        for store, at in self.store_success.items():
+            yield _one(naming.STORE_LAST_SUCCESS, "When a store last answered.", {naming.STORE: store}, at)
+        dropped = self.dropped or {"": 0}
+        for dataset, count in dropped.items():
+            yield _one(
+                naming.SERIES_DROPPED, "Series left out because a dataset has too many.", {naming.DATASET: dataset}, count
+            )
+
+
+def _one(name: str, text: str, labels: Mapping[str, str], value: float, *, counter: bool = False) -> Sample:
+    return Sample(name=name, help=text, labels=labels, value=float(value), counter=counter)

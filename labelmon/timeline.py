@@ -1,0 +1,126 @@
+"""A series' cells in memory, ready to be summed over any window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelmon.cells import Cell
+from labelmon.counts import Counts, Op
+
+_IDENTITY = {Op.SUM: 0.0, Op.MIN: np.inf, Op.MAX: -np.inf, Op.LAST: np.nan}
+
+
+@dataclass(kw_only=True)
+class Timeline:
+    """Arrays over cells in order of time: `starts`, `widths`, `codes` (into `combos`), `values`, `lags`."""
+
+    keys: tuple[str, ...]
+    ops: Mapping[str, Op]
+    starts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    widths: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    codes: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    values: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
+    lags: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    combos: list[tuple[str, ...]] = field(default_factory=list)
+
+    def replace(self, start: int, cells: Sequence[Cell]) -> None:
+        """Everything from `start` on becomes `cells`."""
+        kept = int(np.searchsorted(self.starts, start))
+        known = {combo: code for code, combo in enumerate(self.combos)}
+        ordered = sorted(cells, key=lambda cell: cell.start)
+        for cell in ordered:
+            if cell.keys not in known:
+                known[cell.keys] = len(known)
+                self.combos.append(cell.keys)
+        width = len(self.ops)
+        fresh = np.array([cell.values for cell in ordered], dtype=np.float64).reshape(len(ordered), width)
+        self.starts = np.concatenate([self.starts[:kept], np.array([c.start for c in ordered], np.int64)])
+        self.widths = np.concatenate([self.widths[:kept], np.array([c.width for c in ordered], np.int64)])
+        self.codes = np.concatenate([self.codes[:kept], np.array([known[c.keys] for c in ordered], np.int32)])
+        self.values = np.concatenate([self.values[:kept].reshape(kept, width), fresh])
+        lags = np.array([np.nan if c.lag is None else c.lag for c in ordered], np.float64)
+        self.lags = np.concatenate([self.lags[:kept], lags])
+
+    def cells(self, start: int) -> list[Cell]:
+        """The cells that start at or after `start`."""
+        first = int(np.searchsorted(self.starts, start))
+        return [
+            Cell(
+                start=int(self.starts[i]), width=int(self.widths[i]), keys=self.combos[self.codes[i]],
+                values=tuple(None if v != v else v for v in self.values[i].tolist()),  # noqa: PLR0124  NaN
+                lag=None if np.isnan(self.lags[i]) else float(self.lags[i]),
+            )
+            for i in range(first, len(self.starts))
+        ]
+
+    @property
+    def newest(self) -> int | None:
+        """When the newest cell ends; None without cells."""
+        return int((self.starts + self.widths).max()) if len(self.starts) else None
+
+    def totals(self, start: int, end: int, scope: Mapping[str, str] | None = None) -> dict[str, float]:
+        """Each column over the cells that start in [start, end) and match `scope`; empty sums are 0."""
+        part = self._within(start, end)
+        values = self.values[part]
+        if scope:
+            wanted = {self.keys.index(key): value for key, value in scope.items()}
+            match = np.array([all(combo[i] == v for i, v in wanted.items()) for combo in self.combos], dtype=bool)
+            values = values[match[self.codes[part]]] if len(match) else values
+        found = {}
+        for index, (name, op) in enumerate(self.ops.items()):
+            column = values[:, index]
+            column = column[~np.isnan(column)]
+            found[name] = _reduce(op, column)
+        return found
+
+    def counts(self, start: int, end: int) -> Counts:
+        """The cells that start in [start, end) as Counts grouped by the series' keys."""
+        part = self._within(start, end)
+        rows = [
+            (*self.combos[code], *values)
+            for code, values in zip(self.codes[part], self.values[part].tolist(), strict=True)
+        ]
+        return Counts.of(self.keys, self.ops, rows)
+
+    def arrival_lag(self, start: int, share: float = 0.75) -> float | None:
+        """How late rows arrive: the quantile `share` over hours of event time of when an hour's first row was seen.
+
+        Weighing hours, not rows, keeps one bulk upload from deciding; None where nothing was watched arriving.
+        """
+        part = self.starts >= start
+        watched = part & ~np.isnan(self.lags)
+        if not watched.any():
+            return None
+        hours = self.starts[watched] // 3600
+        order = np.argsort(hours, kind="stable")
+        edges = np.flatnonzero(np.diff(hours[order])) + 1
+        firsts = [float(group.min()) for group in np.split(self.lags[watched][order], edges)]
+        return float(np.quantile(firsts, share))
+
+    def _within(self, start: int, end: int) -> slice:
+        return slice(int(np.searchsorted(self.starts, start)), int(np.searchsorted(self.starts, end)))
+
+
+def timeline(keys: Iterable[str], ops: Mapping[str, Op], cells: Sequence[Cell]) -> Timeline:
+    """A timeline of `cells`."""
+    made = Timeline(keys=tuple(keys), ops=dict(ops))
+    made.replace(0, cells)
+    return made
+
+
+def _reduce(op: Op, column: NDArray[np.float64]) -> float:
+    if not len(column):
+        return _IDENTITY[op]
+    match op:
+        case Op.SUM:
+            return float(column.sum())
+        case Op.MIN:
+            return float(column.min())
+        case Op.MAX:
+            return float(column.max())
+        case Op.LAST:
+            return float(column[-1])

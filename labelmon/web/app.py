@@ -1,0 +1,70 @@
+"""The routes. Everything served is made elsewhere and cached; a request reads no store."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from labelmon import __version__
+from labelmon.exporter import Publisher
+
+
+class Service(Protocol):
+    """What the routes need of the daemon."""
+
+    publisher: Publisher
+
+    @property
+    def ready(self) -> bool: ...
+
+    def reload(self) -> str: ...
+
+    def status(self) -> dict[str, object]: ...
+
+
+def create_app(service: Service, *, lifecycle: bool) -> FastAPI:
+    """The ASGI app over a running service; `lifecycle` allows POST /-/reload."""
+    app = FastAPI(title="labelmon", version=__version__, docs_url=None, redoc_url=None)
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    def metrics(request: Request) -> Response:
+        """The current snapshot, in the text format or OpenMetrics."""
+        snapshot = service.publisher.snapshot
+        if snapshot is None:
+            return PlainTextResponse("no snapshot yet\n", status_code=503)
+        body, kind, encoding = snapshot.body(
+            request.headers.get("accept", ""), request.headers.get("accept-encoding", "")
+        )
+        headers = {"Content-Type": kind, "Vary": "Accept, Accept-Encoding"}
+        if encoding:
+            headers["Content-Encoding"] = encoding
+        return Response(body, headers=headers)
+
+    @app.get("/-/healthy", response_class=PlainTextResponse)
+    def healthy() -> str:
+        """200 while the process runs, whatever its stores do."""
+        return "labelmon is healthy.\n"
+
+    @app.get("/-/ready", response_class=PlainTextResponse)
+    def ready() -> Response:
+        """200 once the config is loaded and a first snapshot is out."""
+        if service.ready:
+            return PlainTextResponse("labelmon is ready.\n")
+        return PlainTextResponse("labelmon is not ready: no snapshot yet.\n", status_code=503)
+
+    @app.post("/-/reload", response_class=PlainTextResponse)
+    def reload() -> Response:
+        """Takes up the config file again; 500 with the problems when it is refused."""
+        if not lifecycle:
+            return PlainTextResponse("Lifecycle API is not enabled: start with --web.enable-lifecycle.\n", status_code=403)
+        problem = service.reload()
+        return PlainTextResponse(f"{problem}\n" if problem else "", status_code=500 if problem else 200)
+
+    @app.get("/api/v1/status")
+    def status() -> JSONResponse:
+        """Every dataset with its checks, measurements and objectives, and why what is off is off."""
+        return JSONResponse(service.status())
+
+    return app
