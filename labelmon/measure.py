@@ -134,8 +134,9 @@ def _profile(point: Point, profiles: Sequence[Profile], rate: float, end: int, b
     lag = point.line.arrival_lag(end - 7 * DAY)
     if lag is None:
         # Nobody has watched rows arrive yet: how old the newest row is bounds the lag from what is seen.
+        # A pause of three mean gaps is what a quiet stream does by itself one time in twenty.
         newest = point.line.newest
-        lag = 0.0 if newest is None else max(0.0, float(end - newest))
+        lag = 0.0 if newest is None or rate <= 0 else max(0.0, end - newest - 3 / rate)
     return choose_profile(
         profiles, rate=rate, lag=lag, budget=budget, current=point.profile, otherwise=naming.THRESHOLD_ONLY
     )
