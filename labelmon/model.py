@@ -61,7 +61,7 @@ class StoreSpec:
     """Where labels live: a database `url`, or `files` (view name to path or glob) read by DuckDB."""
 
     name: str
-    url: str = ""
+    url: str = field(default="", repr=False)
     files: Mapping[str, str] = field(default_factory=dict)
     statement_timeout: float = 20.0
     max_concurrency: int = 2
@@ -180,6 +180,11 @@ class Alerting:
     stale_after: int = 600  # a store that has not answered for so long is an outage
     gone_after: int = 300
     evaluation_interval: int = 60
+    page_group_wait: int = 15
+    page_group_interval: int = 60
+    ticket_group_wait: int = 300
+    ticket_group_interval: int = 900
+    repeat_interval: int = 14_400
 
     @property
     def shortest_window(self) -> int:

@@ -1,0 +1,284 @@
+"""Datasets: relations, roles, objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from labelmon.check import Check, Deadline, EventSlo, Item
+from labelmon.checks import catalogue
+from labelmon.config.fields import DATASET_NAME, DURATION, FLAG, LABEL, NUMBER, TEXT, Kind, Reader, nearest
+from labelmon.config.places import read_owner
+from labelmon.config.source import Node
+from labelmon.config.types import Receiver
+from labelmon.durations import format_duration
+from labelmon.model import DAY, Dataset, Objective, ObjectiveKind, Relation, StoreSpec, Tier
+from labelmon.roles import RELATIONS
+
+DATASET_KEYS = (
+    "pipeline", "owner", "tier", "interval", "lateness", "visibility", "recount_interval", "reconcile_interval",
+    "timezone", "classes", "relations", "objectives",
+)
+RELATION_KEYS = ("store", "table", "query", "where", "columns")
+OBJECTIVE_KINDS = tuple(kind.value for kind in ObjectiveKind)
+OBJECTIVE_KEYS = (*OBJECTIVE_KINDS, "window", "scope", "within", "settle", "overlap")
+SCOPE_KEYS = ("priority", "class", "label_source", "cohort")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a dataset may refer to."""
+
+    folder: Path
+    stores: Mapping[str, StoreSpec]
+    receivers: dict[str, Receiver]
+    bucket: int
+    notices: list[str] = field(default_factory=list)
+
+
+def read_datasets(reader: Reader, node: Node | None, around: Surroundings) -> dict[str, Dataset]:
+    """`datasets:`, by name; those with problems are left out."""
+    found = {}
+    for name, entry in reader.mapping(node, None).items():
+        try:
+            DATASET_NAME.read(name)
+        except ValueError:
+            reader.problem(entry, f"need {DATASET_NAME.wants}, got {name!r}")
+        dataset = _dataset(reader, name, entry, around)
+        if dataset is not None:
+            found[name] = dataset
+    return found
+
+
+def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dataset | None:
+    keys = reader.mapping(node, DATASET_KEYS)
+    interval = reader.scalar(keys.get("interval"), DURATION, 60.0)
+    if interval <= 0:
+        reader.problem(keys["interval"], "need an interval above 0")
+    elif interval > around.bucket:
+        at = keys.get("interval", node)
+        reader.problem(
+            at, f"need an interval of at most {format_duration(around.bucket)}, got {format_duration(interval)}",
+            "a bucket is a quarter of the shortest alert window, and each needs a sample",
+        )
+    relations = {
+        key: relation
+        for key, entry in reader.mapping(keys.get("relations"), RELATIONS, "relation").items()
+        if (relation := _relation(reader, key, entry, around)) is not None
+    }
+    if "relations" not in keys or (isinstance(keys["relations"].value, dict) and not keys["relations"].value):
+        reader.problem(keys.get("relations", node), "need at least one relation", f"known: {', '.join(RELATIONS)}")
+    if "owner" not in keys:
+        around.notices.append(f"dataset {name} has no owner: its team is `unowned` and nobody is told")
+    classes = _classes(reader, keys.get("classes"), around.folder)
+    objectives = _objectives(reader, name, keys.get("objectives"), relations, around)
+    if not relations:
+        return None
+    values = {
+        key: reader.scalar(keys.get(key), DURATION) for key in ("visibility", "recount_interval", "reconcile_interval")
+    }
+    return Dataset(
+        name=name, pipeline=reader.scalar(keys.get("pipeline"), LABEL, name),
+        owner=read_owner(reader, keys.get("owner"), around.receivers, "unowned"),
+        tier=Tier(reader.choice(keys.get("tier"), [t.value for t in Tier], "tier", Tier.STANDARD.value)),
+        relations=relations, objectives=objectives, interval=interval,
+        lateness=int(reader.scalar(keys.get("lateness"), DURATION, 2.0 * DAY)),
+        visibility=values["visibility"], recount_interval=values["recount_interval"],
+        reconcile_interval=values["reconcile_interval"] or float(DAY),
+        timezone=_timezone(reader, keys.get("timezone")), classes=classes,
+    )
+
+
+def _timezone(reader: Reader, node: Node | None) -> str:
+    name: str = reader.scalar(node, TEXT, "UTC")
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        if node is not None:
+            reader.problem(node, f"unknown time zone {node.shown}", "need an IANA name such as Europe/Berlin")
+        return "UTC"
+    return name
+
+
+def _classes(reader: Reader, node: Node | None, folder: Path) -> tuple[str, ...]:
+    if node is None:
+        return ()
+    if not isinstance(node.value, dict):
+        found = reader.texts(node)
+    else:
+        keys = reader.mapping(node, ("file",))
+        path = reader.scalar(keys.get("file"), TEXT, "")
+        try:
+            found = tuple(line for line in (folder / path).read_text().splitlines() if line)
+        except (OSError, UnicodeDecodeError) as error:
+            reader.problem(node, f"cannot read the classes file ({type(error).__name__})")
+            return ()
+    repeated = sorted({name for name in found if found.count(name) > 1})
+    if repeated:
+        reader.problem(node, f"each class once, repeated: {', '.join(repeated)}")
+    return tuple(dict.fromkeys(found))
+
+
+def _relation(reader: Reader, name: str, node: Node, around: Surroundings) -> Relation | None:
+    keys = reader.mapping(node, RELATION_KEYS)
+    only = next(iter(around.stores)) if len(around.stores) == 1 else None
+    if "store" not in keys and only is None:
+        reader.problem(node, "need a store", f"known: {', '.join(sorted(around.stores)) or 'none'}")
+    store = reader.choice(keys.get("store"), around.stores, "store", only if "store" not in keys else None)
+    table, query = (reader.scalar(keys.get(key), TEXT, "") for key in ("table", "query"))
+    views = around.stores[store].files if store else {}
+    if not table and not query and name in views:
+        table = name
+    if bool(table) == bool(query):
+        reader.problem(node, "need exactly one of table and query")
+    if views and table and table not in views and "table" in keys:
+        reader.problem(keys["table"], f"unknown file view {table!r}", nearest(table, views))
+    roles = RELATIONS[name]
+    columns = dict.fromkeys(roles.required)
+    mapped = reader.mapping(keys.get("columns"), roles.names, "column role")
+    found = {role: role for role in columns}
+    for role, entry in mapped.items():
+        found[role] = reader.scalar(entry, TEXT, role)
+    where: dict[str, tuple[str, ...]] = {}
+    for column, entry in reader.mapping(keys.get("where"), None).items():
+        where[column] = reader.texts(entry)
+    if name == "labels" and "columns" not in keys:
+        found["labeled_at"] = "labeled_at"
+    if store is None or bool(table) == bool(query):
+        return None
+    return Relation(name=name, store=store, table=table, query=query, where=where, columns=found)
+
+
+def _objectives(
+    reader: Reader, name: str, node: Node | None, relations: Mapping[str, Relation], around: Surroundings
+) -> dict[str, tuple[Objective, ...]]:
+    checks = {check.name: check for check in catalogue()}
+    if node is None:
+        defaults = {
+            check.name: (default_objective(check),) for check in checks.values() if check.relation in relations
+        }
+        around.notices.append(f"dataset {name} has no objectives: the defaults hold for {', '.join(defaults) or 'no check'}")
+        return defaults
+    found = {}
+    for check_name, entry in reader.mapping(node, checks, "check").items():
+        check = checks[check_name]
+        entries = reader.items(entry)
+        pairs = [(item, _objective(reader, check, item, relations)) for item in entries]
+        objectives = [(item, objective) for item, objective in pairs if objective is not None]
+        seen: set[tuple[tuple[str, str], ...]] = set()
+        for item, objective in objectives:
+            scope = tuple(sorted(objective.scope.items()))
+            if scope in seen:
+                said = ",".join(f"{k}={v}" for k, v in scope) or "none"
+                reader.problem(item, f"two objectives with one scope ({said})", "keep one of the two")
+            seen.add(scope)
+        found[check_name] = tuple(objective for _, objective in objectives)
+    return found
+
+
+def default_objective(check: Check) -> Objective:
+    """What holds where a config says nothing: the seed's target."""
+    slo = check.slo
+    if isinstance(slo, EventSlo):
+        scope = {"within": format_duration(slo.within)} if slo.within is not None else {}
+        return Objective(kind=ObjectiveKind.TARGET, value=slo.target, within=slo.within, scope=scope)
+    kind = ObjectiveKind.AT_MOST if slo.at_most is not None else ObjectiveKind.AT_LEAST
+    return Objective(kind=kind, value=slo.at_most if slo.at_most is not None else slo.at_least)
+
+
+def _objective(reader: Reader, check: Check, node: Node, relations: Mapping[str, Relation]) -> Objective | None:
+    keys = reader.mapping(node, OBJECTIVE_KEYS)
+    kinds = [key for key in OBJECTIVE_KINDS if key in keys]
+    if len(kinds) != 1:
+        reader.problem(node, f"need exactly one of {', '.join(OBJECTIVE_KINDS)}, got {' and '.join(kinds) or 'none'}")
+        return None
+    kind, value = _goal(reader, check, keys[kinds[0]], ObjectiveKind(kinds[0]))
+    if kind is None:
+        return None
+    default = check.slo.within if isinstance(check.slo, EventSlo) else None
+    deadline, item = isinstance(check.time, Deadline), isinstance(check.time, Item)
+    for key, wanted, what in (("within", deadline, "deadline"), ("settle", item, "item"), ("overlap", item, "item")):
+        if key in keys and not wanted:
+            reader.problem(keys[key], f"goes with {what} checks only; {check.name} is none")
+    scope = _scope(reader, check, keys.get("scope"), relations)
+    within = reader.scalar(keys.get("within"), DURATION, default) if deadline else None
+    if within is not None:
+        scope["within"] = format_duration(within)
+    window = _window(reader, keys.get("window"))
+    return Objective(
+        kind=kind, value=value, window=window, scope=scope, within=within,
+        settle=reader.scalar(keys.get("settle"), DURATION, float(DAY)),
+        overlap=int(reader.scalar(keys.get("overlap"), NUMBER, 2)),
+    )
+
+
+def _goal(reader: Reader, check: Check, node: Node, kind: ObjectiveKind) -> tuple[ObjectiveKind | None, float | None]:
+    events = isinstance(check.slo, EventSlo)
+    fits = events == (kind in {ObjectiveKind.TARGET, ObjectiveKind.NONE_BAD})
+    if not fits:
+        wanted = "target or none_bad: it counts events" if events else "at_most or at_least: it is a gauge"
+        reader.problem(node, f"{check.name} takes {wanted}")
+        return None, None
+    if kind is ObjectiveKind.NONE_BAD:
+        if reader.scalar(node, FLAG, False) is not True:
+            reader.problem(node, "need none_bad: true, or leave it out")
+        return kind, None
+    if kind is ObjectiveKind.TARGET:
+        value = reader.scalar(node, NUMBER)
+        if value is None or not 0 < value <= 1:
+            if value is not None:
+                reader.problem(node, f"need a share above 0 and at most 1, got {value:g}")
+            return None, None
+        return (ObjectiveKind.NONE_BAD, None) if value == 1 else (kind, value)
+    age = check.statistic(check.slo.statistic).age  # type: ignore[union-attr]
+    return kind, reader.scalar(node, _age_or_number(age))
+
+
+def _age_or_number(age: bool) -> Kind:  # noqa: FBT001
+    if not age:
+        return NUMBER
+
+    def read(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            return float(DURATION.read(text))
+
+    return Kind(read=read, wants="a duration such as 24h, or seconds", schema={"type": ["string", "number"]})
+
+
+def _window(reader: Reader, node: Node | None) -> int | None:
+    if node is None:
+        return 30 * DAY
+    if node.value == "all":
+        return None
+    seconds = reader.scalar(node, DURATION, 30.0 * DAY)
+    if seconds < 1:
+        reader.problem(node, "need a window of at least 1s, or all")
+    return int(seconds)
+
+
+def _scope(
+    reader: Reader, check: Check, node: Node | None, relations: Mapping[str, Relation]
+) -> dict[str, str]:
+    relation = relations.get(check.relation)
+    usable = [key for key in SCOPE_KEYS if _groups_by(key, check, relation)]
+    found = {}
+    for key, entry in reader.mapping(node, SCOPE_KEYS, "scope key").items():
+        value: Any = reader.scalar(entry, TEXT)
+        if key not in usable:
+            reader.problem(
+                entry, f"{check.name} cannot be scoped by {key} here",
+                f"it groups by {', '.join(check.keys) or 'nothing'}; map the role in columns: of {check.relation}",
+            )
+        elif value is not None:
+            found[key] = value
+    return found
+
+
+def _groups_by(key: str, check: Check, relation: Relation | None) -> bool:
+    names: Iterable[str] = ("expected_class", "label", "predicted") if key == "class" else (key,)
+    return relation is not None and any(name in check.keys and name in relation.columns for name in names)

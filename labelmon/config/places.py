@@ -1,0 +1,213 @@
+"""Stores, receivers, links and alert windows: everything of a config but its datasets."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from labelmon.config.fields import DURATION, FLAG, LABEL, NUMBER, TEXT, URL, WHOLE, Kind, Reader
+from labelmon.config.source import Node
+from labelmon.config.types import Receiver
+from labelmon.model import Alerting, BurnTier, Owner, Profile, StoreSpec, Urls
+from labelmon.profiles import DEFAULT_ALERTING
+
+RECEIVER_KEYS: dict[str, tuple[str, ...]] = {
+    "pagerduty": ("routing_key",),
+    "opsgenie": ("api_key",),
+    "slack": ("api_url", "channel"),
+    "email": ("to", "from", "smarthost", "auth_username", "auth_password", "require_tls"),
+    "webhook": ("url", "bearer_token"),
+    "tickets": (),
+}
+SECRET_KEYS = frozenset({"routing_key", "api_key", "api_url", "auth_password", "bearer_token"})
+STORE_KEYS = ("url", "files", "statement_timeout", "max_concurrency")
+ALERTING_KEYS: dict[str, Kind] = {
+    "keep_firing": DURATION, "threshold_hold": DURATION, "stale_after": DURATION, "gone_after": DURATION,
+    "evaluation_interval": DURATION, "page_group_wait": DURATION, "page_group_interval": DURATION,
+    "ticket_group_wait": DURATION, "ticket_group_interval": DURATION, "repeat_interval": DURATION, "alpha": NUMBER,
+}
+TIER_KEYS: dict[str, Kind] = {"burn": NUMBER, "long": DURATION, "short": DURATION}
+SHORTEST = 4
+
+
+def read_stores(reader: Reader, node: Node | None, folder: Path) -> dict[str, StoreSpec]:
+    """`stores:`, by name."""
+    found = {}
+    for name, entry in reader.mapping(node, None).items():
+        if not LABEL_OK(name):
+            reader.problem(entry, f"need {LABEL.wants}, got {name!r}")
+        keys = reader.mapping(entry, STORE_KEYS)
+        if ("url" in keys) == ("files" in keys):
+            reader.problem(entry, "need exactly one of url and files")
+            continue
+        url = secret_text(reader, keys.get("url"), folder)
+        if url:
+            url = _store_url(reader, keys["url"], url, folder)
+        files = {}
+        for view, path in reader.mapping(keys.get("files"), None).items():
+            text = reader.scalar(path, TEXT)
+            if text:
+                files[view] = str(folder / text)
+        timeout = reader.scalar(keys.get("statement_timeout"), DURATION, 20.0)
+        slots = reader.scalar(keys.get("max_concurrency"), WHOLE, 2)
+        if slots < 1:
+            reader.problem(keys["max_concurrency"], f"need at least 1, got {slots}")
+        found[name] = StoreSpec(
+            name=name, url=url or "", files=files, statement_timeout=timeout, max_concurrency=max(1, slots)
+        )
+    return found
+
+
+def LABEL_OK(name: str) -> bool:  # noqa: N802  reads as the constant it checks against
+    """Whether a name may be a Prometheus label value that needs no quoting."""
+    try:
+        LABEL.read(name)
+    except ValueError:
+        return False
+    return True
+
+
+def secret_text(reader: Reader, node: Node | None, folder: Path) -> str:
+    """A text that may be secret: given in place (best as ${ENV}) or as {file: path}."""
+    if node is None:
+        return ""
+    if not isinstance(node.value, dict):
+        return reader.scalar(node, TEXT, "") or ""
+    keys = reader.mapping(node, ("file",))
+    path = reader.scalar(keys.get("file"), TEXT)
+    if not path:
+        reader.problem(node, "need text or {file: path}")
+        return ""
+    try:
+        return (folder / path).read_text().strip()
+    except OSError as error:
+        reader.problem(keys["file"], f"cannot read the file ({error.strerror})")
+        return ""
+
+
+def _store_url(reader: Reader, node: Node, url: str, folder: Path) -> str:
+    from sqlalchemy import make_url  # noqa: PLC0415  only a config with a url needs it
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        reader.problem(node, "need a database URL such as sqlite:///labels.db", "its text is not shown: it may hold a password")
+        return ""
+    backend = parsed.get_backend_name()
+    if backend not in {"sqlite", "duckdb"}:
+        reader.problem(node, f"need a sqlite or duckdb URL, got {backend}", "other engines: export to files, or wait for a later release")
+        return ""
+    database = parsed.database or ""
+    if not database or database == ":memory:":
+        reader.problem(node, "need a database file, got one in memory", "write sqlite:///path/to/file.db")
+        return ""
+    return parsed.set(database=str(folder / database)).render_as_string(hide_password=False)
+
+
+def read_receivers(reader: Reader, node: Node | None) -> dict[str, Receiver]:
+    """`receivers:`, by name."""
+    found = {}
+    for name, entry in reader.mapping(node, None).items():
+        if not LABEL_OK(name):
+            reader.problem(entry, f"need {LABEL.wants}, got {name!r}")
+        kinds = reader.mapping(entry, RECEIVER_KEYS, "receiver kind")
+        if len(kinds) != 1:
+            reader.problem(entry, f"need exactly one of {', '.join(RECEIVER_KEYS)}")
+            continue
+        ((kind, body),) = kinds.items()
+        if kind == "tickets":
+            found[name] = Receiver(name=name, kind=kind, settings={"to": reader.scalar(body, TEXT, "")})
+            continue
+        settings: dict[str, object] = {}
+        for key, value in reader.mapping(body, RECEIVER_KEYS[kind]).items():
+            if key in SECRET_KEYS:
+                settings[key] = _file_reference(reader, value)
+            elif key == "url":
+                settings[key] = reader.scalar(value, URL, "")
+            elif key == "require_tls":
+                settings[key] = reader.scalar(value, FLAG, True)
+            else:
+                settings[key] = reader.scalar(value, TEXT, "")
+        found[name] = Receiver(name=name, kind=kind, settings=settings)
+    return found
+
+
+def _file_reference(reader: Reader, node: Node) -> dict[str, str]:
+    if isinstance(node.value, dict):
+        path = reader.scalar(reader.mapping(node, ("file",)).get("file"), TEXT)
+        if path:
+            return {"file": path}
+    # Alertmanager reads the secret itself, so it must be able to find it in a file; and a generated
+    # config that held the secret would end up in a repository.
+    reader.problem(node, "need {file: path}: a secret is never written into a config")
+    return {"file": ""}
+
+
+def read_owner(reader: Reader, node: Node | None, receivers: dict[str, Receiver], team: str) -> Owner:
+    """`owner:` or `operator:`."""
+    keys = reader.mapping(node, ("team", "page", "tickets") if team == "unowned" else ("page", "tickets"))
+    return Owner(
+        team=reader.scalar(keys.get("team"), LABEL, team),
+        page=reader.choice(keys.get("page"), receivers, "receiver", ""),
+        tickets=reader.choice(keys.get("tickets"), receivers, "receiver", ""),
+    )
+
+
+def read_urls(reader: Reader, node: Node | None) -> Urls:
+    """`urls:`."""
+    names = [field.name for field in fields(Urls)]
+    keys = reader.mapping(node, names)
+    return Urls(**{name: reader.scalar(keys[name], URL, "") for name in names if name in keys})
+
+
+def read_alerting(reader: Reader, node: Node | None) -> Alerting:
+    """`alerting:`; `profiles` given replaces all default ones."""
+    keys = reader.mapping(node, (*ALERTING_KEYS, "profiles"))
+    values: dict[str, Any] = {}
+    for name, kind in ALERTING_KEYS.items():
+        if name in keys:
+            value = reader.scalar(keys[name], kind)
+            if value is not None:
+                values[name] = value if kind is NUMBER else int(value)
+    if "alpha" in values and not 0 < values["alpha"] < 1:
+        reader.problem(keys["alpha"], f"need a chance between 0 and 1, got {values.pop('alpha'):g}")
+    profiles = DEFAULT_ALERTING.profiles
+    if "profiles" in keys:
+        entries = reader.mapping(keys["profiles"], None)
+        read = [_profile(reader, name, entry) for name, entry in entries.items()]
+        profiles = tuple(p for p in read if p is not None) or profiles
+        if not entries:
+            reader.problem(keys["profiles"], "need at least one profile")
+    return Alerting(profiles=profiles, **values)
+
+
+def _profile(reader: Reader, name: str, node: Node) -> Profile | None:
+    keys = reader.mapping(node, ("page", "ticket"))
+    page, ticket = (_tiers(reader, keys.get(key)) for key in ("page", "ticket"))
+    if not page and not ticket:
+        reader.problem(node, "need at least one tier under page or ticket")
+        return None
+    return Profile(name=name, page=page, ticket=ticket)
+
+
+def _tiers(reader: Reader, node: Node | None) -> tuple[BurnTier, ...]:
+    found = []
+    for entry in reader.items(node) if node else []:
+        keys = reader.mapping(entry, TIER_KEYS)
+        values = {name: reader.scalar(keys.get(name), kind) for name, kind in TIER_KEYS.items()}
+        missing = [name for name in TIER_KEYS if name not in keys]
+        if missing:
+            reader.problem(entry, f"need {', '.join(missing)}", "a tier is {burn: 14.4, long: 1h, short: 5m}")
+        if any(value is None for value in values.values()):
+            continue
+        if values["burn"] <= 0:
+            reader.problem(entry, f"need a burn rate above 0, got {values['burn']:g}")
+        elif values["short"] > values["long"]:
+            reader.problem(entry, "need a short window that is not longer than the long one")
+        elif values["short"] < SHORTEST:
+            reader.problem(entry, f"need windows of at least {SHORTEST}s")
+        else:
+            found.append(BurnTier(burn=values["burn"], long=int(values["long"]), short=int(values["short"])))
+    return tuple(found)
