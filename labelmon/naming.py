@@ -56,6 +56,9 @@ BUILD_INFO = "labelmon_build_info"
 THRESHOLD_ONLY = "threshold-only"
 NONE_BAD = "none-bad"
 
+# Recorded by Prometheus: one owner per dataset, whatever the replicas say.
+DATASET_OWNER = "labelmon:dataset_owner"
+
 ALERT_GONE = "LabelmonGone"
 ALERT_STORE_STALE = "LabelStoreStale"
 ONCALL_UID = "labelmon-oncall"

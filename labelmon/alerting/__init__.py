@@ -1,1 +1,1 @@
-"""Rules, their promtool tests, Alertmanager routes and runbooks: pure functions of the catalogue."""
+"""From the catalogue to rules, their tests, routes and runbooks. Pure: nothing here knows a dataset."""

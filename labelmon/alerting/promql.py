@@ -1,168 +1,154 @@
-"""PromQL as a small tree of frozen values and one renderer, so that rules can be composed, read and mutated."""
+"""PromQL as small frozen trees: built from typed parts, rendered one way, so that a test can mutate them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import reduce
-
-from labelmon.durations import format_duration
-
-WIDTH = 92  # a rendered line is broken up when it would be longer
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
 
 
-@dataclass(frozen=True, kw_only=True)
-class Selector:
-    """The series of one metric; `matchers` are label to value, `offset` looks back that many seconds."""
+class Expr:
+    """A PromQL expression."""
 
-    metric: str
+    def lines(self) -> list[str]:
+        """The expression, line by line, each indented below the one that holds it."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+
+@dataclass(frozen=True)
+class Metric(Expr):
+    """A selector: `name{label="value"}`."""
+
+    name: str
     matchers: tuple[tuple[str, str], ...] = ()
-    offset: int = 0
+
+    def lines(self) -> list[str]:
+        inside = ", ".join(f'{label}="{value}"' for label, value in self.matchers)
+        return [f"{self.name}{{{inside}}}" if inside else self.name]
 
 
 @dataclass(frozen=True)
-class Number:
-    """A literal."""
+class Compare(Expr):
+    """`left op right`, filtering; `right` is a number or an expression matched one to one."""
 
-    value: float
-
-
-@dataclass(frozen=True)
-class Call:
-    """A function of vectors: `time()`, `absent(x)`."""
-
-    function: str
-    arguments: tuple[Expr, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Aggregate:
-    """`operator by (labels) (expr)`, with a parameter for topk."""
-
-    operator: str
-    by: tuple[str, ...]
-    expr: Expr
-    parameter: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Match:
-    """How the two sides of an operator find each other; empty means by all labels."""
-
-    on: tuple[str, ...] = ()
-    ignoring: tuple[str, ...] = ()
-    group_left: tuple[str, ...] | None = None
-
-
-ALL_LABELS = Match()
-
-
-@dataclass(frozen=True)
-class Binary:
-    """`left operator right`: arithmetic, comparison or set operator."""
-
-    operator: str
     left: Expr
-    right: Expr
-    match: Match = ALL_LABELS
+    op: str
+    right: float | Expr
+
+    def lines(self) -> list[str]:
+        right = [number(self.right)] if not isinstance(self.right, Expr) else self.right.lines()
+        left = self.left.lines()
+        return [*left[:-1], f"{left[-1]} {self.op} {right[0]}", *right[1:]]
 
 
-Expr = Selector | Number | Call | Aggregate | Binary
+@dataclass(frozen=True)
+class Join(Expr):
+    """Set operations over `parts`: `and`, `or`; `ignoring` labels do not take part in the matching."""
 
-COMPARISONS = (">", ">=", "<", "<=", "==", "!=")
-# Binding strength, loosest first; whatever has none of these binds tightest.
-_LEVELS = {"or": 1, "and": 2, "unless": 2, **dict.fromkeys(COMPARISONS, 3), "-": 4, "*": 5}
-_TIGHTEST = 9
+    op: str
+    parts: tuple[Expr, ...]
+    ignoring: tuple[str, ...] = ()
 
-
-def compare(left: Expr, operator: str, right: Expr | float) -> Binary:
-    """`left operator right`; a plain number becomes a literal."""
-    return Binary(operator, left, Number(right) if isinstance(right, int | float) else right)
-
-
-def both(left: Expr, right: Expr, match: Match = ALL_LABELS) -> Binary:
-    """What of `left` has a partner in `right`."""
-    return Binary("and", left, right, match)
-
-
-def either(branches: Sequence[Expr]) -> Expr:
-    """Any of `branches`, one at least."""
-    return reduce(lambda left, right: Binary("or", left, right), branches)
+    def lines(self) -> list[str]:
+        matching = f" ignoring ({', '.join(self.ignoring)})" if self.ignoring else ""
+        found = _nested(self.parts[0])
+        for part in self.parts[1:]:
+            first, *rest = _nested(part)
+            found += [f"{self.op}{matching} {first}", *rest]
+        return found
 
 
-def render(expr: Expr) -> str:
-    """The text of `expr`, on as many lines as a reader needs."""
-    return "\n".join(_lines(expr))
+@dataclass(frozen=True)
+class MaxBy(Expr):
+    """`max by (labels) (inner)`: the worst of the replicas."""
+
+    labels: tuple[str, ...]
+    inner: Expr
+
+    def lines(self) -> list[str]:
+        inner = self.inner.lines()
+        head = f"max by ({', '.join(self.labels)}) ("
+        if len(inner) == 1:
+            return [f"{head}{inner[0]})"]
+        return [head, *_indented(inner), ")"]
 
 
-def _lines(expr: Expr) -> list[str]:
-    flat = _flat(expr)
-    if len(flat) <= WIDTH or isinstance(expr, Selector | Number):
-        return [flat]
-    if isinstance(expr, Aggregate):
-        head = f"{expr.operator} by ({', '.join(expr.by)}) ("
-        parameter = [] if expr.parameter is None else [f"  {expr.parameter},"]
-        return [head, *parameter, *_indented(expr.expr), ")"]
-    if isinstance(expr, Call):
-        inner = [line for argument in expr.arguments for line in _indented(argument)]
-        return [f"{expr.function}(", *inner, ")"]
-    left = _operand(expr.left, expr, left=True)
-    right = _operand(expr.right, expr, left=False)
-    operator = _operator(expr)
-    if len(right) == 1 and len(operator) + len(right[0]) < WIDTH:
-        return [*left, f"{operator} {right[0]}"]
-    if right[0] == "(":
-        return [*left, f"{operator} (", *right[1:]]
-    return [*left, operator, *right]
+@dataclass(frozen=True)
+class Age(Expr):
+    """`time() - inner`: how long ago an instant was."""
+
+    inner: Expr
+
+    def lines(self) -> list[str]:
+        return [f"time() - {self.inner}"]
 
 
-def _operand(expr: Expr, parent: Binary, *, left: bool) -> list[str]:
-    if not _needs_parentheses(expr, parent, left=left):
-        return _lines(expr)
-    flat = f"({_flat(expr)})"
-    return [flat] if len(flat) <= WIDTH else ["(", *_indented(expr), ")"]
+@dataclass(frozen=True)
+class Absent(Expr):
+    """`absent(inner)`."""
+
+    inner: Expr
+
+    def lines(self) -> list[str]:
+        return [f"absent({self.inner})"]
 
 
-def _indented(expr: Expr) -> list[str]:
-    return [f"  {line}" for line in _lines(expr)]
+@dataclass(frozen=True)
+class WithOwner(Expr):
+    """`inner` with the owner's labels joined on; a rollout over replicas cannot break the join."""
+
+    inner: Expr
+    info: str
+    labels: tuple[str, ...] = field(default=())
+
+    def lines(self) -> list[str]:
+        inner = _nested(self.inner) if isinstance(self.inner, (Join, Compare)) else self.inner.lines()
+        joined = ", ".join(self.labels)
+        return [
+            *inner,
+            f"* on (dataset) group_left ({joined})",
+            f"  topk by (dataset) (1, max by (dataset, {joined}) ({self.info}))",
+        ]
 
 
-def _flat(expr: Expr) -> str:
-    if isinstance(expr, Selector):
-        matchers = ", ".join(f'{label}="{value}"' for label, value in expr.matchers)
-        offset = f" offset {format_duration(expr.offset)}" if expr.offset else ""
-        return expr.metric + (f"{{{matchers}}}" if matchers else "") + offset
-    if isinstance(expr, Number):
-        return f"{expr.value:.12g}"
-    if isinstance(expr, Call):
-        return f"{expr.function}({', '.join(map(_flat, expr.arguments))})"
-    if isinstance(expr, Aggregate):
-        parameter = "" if expr.parameter is None else f"{expr.parameter}, "
-        return f"{expr.operator} by ({', '.join(expr.by)}) ({parameter}{_flat(expr.expr)})"
-    sides = [
-        f"({_flat(side)})" if _needs_parentheses(side, expr, left=is_left) else _flat(side)
-        for side, is_left in ((expr.left, True), (expr.right, False))
-    ]
-    return f"{sides[0]} {_operator(expr)} {sides[1]}"
+def number(value: float) -> str:
+    """A number as PromQL reads it, without noise."""
+    return f"{value:.10g}"
 
 
-def _operator(expr: Binary) -> str:
-    match = expr.match
-    parts = [expr.operator]
-    if match.on:
-        parts.append(f"on ({', '.join(match.on)})")
-    if match.ignoring:
-        parts.append(f"ignoring ({', '.join(match.ignoring)})")
-    if match.group_left is not None:
-        parts.append(f"group_left ({', '.join(match.group_left)})")
-    return " ".join(parts)
+def mutants(expr: Expr) -> Iterator[tuple[str, Expr]]:
+    """Every expression that differs from `expr` in one branch or one comparison, with what was changed."""
+    if isinstance(expr, Join):
+        for index, part in enumerate(expr.parts):
+            if len(expr.parts) > 1:
+                kept = (*expr.parts[:index], *expr.parts[index + 1 :])
+                yield f"dropped {expr.op}-branch {part.lines()[0]}", replace(expr, parts=kept)
+            for what, changed in mutants(part):
+                yield what, replace(expr, parts=(*expr.parts[:index], changed, *expr.parts[index + 1 :]))
+        return
+    if isinstance(expr, Compare):
+        for op in _SWAPS[expr.op]:
+            yield f"{expr.op} became {op} in {expr.lines()[0]}", replace(expr, op=op)
+    for item in fields(expr):  # type: ignore[arg-type]
+        inner = getattr(expr, item.name)
+        if isinstance(inner, Expr):
+            for what, changed in mutants(inner):
+                yield what, replace(expr, **{item.name: changed})  # type: ignore[type-var]
 
 
-def _needs_parentheses(expr: Expr, parent: Binary, *, left: bool) -> bool:
-    if not isinstance(expr, Binary):
-        return False
-    inner, outer = _LEVELS.get(expr.operator, _TIGHTEST), _LEVELS[parent.operator]
-    if inner == outer:
-        return not left or expr.operator != parent.operator
-    # `and` binds tighter than `or`, which no tired reader remembers.
-    return inner < outer or expr.operator in ("and", "unless")
+_SWAPS = {">": ("<", ">="), ">=": ("<", ">"), "<": (">", "<="), "==": ("!=", ">")}
+
+
+def _nested(expr: Expr) -> list[str]:
+    lines = expr.lines()
+    if isinstance(expr, (Metric, MaxBy, Absent)):
+        return lines
+    if isinstance(expr, Compare) and len(lines) == 1:
+        return lines
+    return ["(", *_indented(lines), ")"]
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"  {line}" for line in lines]

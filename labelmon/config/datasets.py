@@ -130,12 +130,12 @@ def _relation(reader: Reader, name: str, node: Node, around: Surroundings) -> Re
     store = reader.choice(keys.get("store"), around.stores, "store", only if "store" not in keys else None)
     table, query = (reader.scalar(keys.get(key), TEXT, "") for key in ("table", "query"))
     views = around.stores[store].files if store else {}
-    if not table and not query and name in views:
+    if table and query:
+        reader.problem(node, "need at most one of table and query", "without either the table is called like the relation")
+    if not table and not query:
         table = name
-    if bool(table) == bool(query):
-        reader.problem(node, "need exactly one of table and query")
-    if views and table and table not in views and "table" in keys:
-        reader.problem(keys["table"], f"unknown file view {table!r}", nearest(table, views))
+    if views and table and table not in views:
+        reader.problem(keys.get("table", node), f"unknown file view {table!r}", nearest(table, views))
     roles = RELATIONS[name]
     columns = dict.fromkeys(roles.required)
     mapped = reader.mapping(keys.get("columns"), roles.names, "column role")
@@ -147,7 +147,7 @@ def _relation(reader: Reader, name: str, node: Node, around: Surroundings) -> Re
         where[column] = reader.texts(entry)
     if name == "labels" and "columns" not in keys:
         found["labeled_at"] = "labeled_at"
-    if store is None or bool(table) == bool(query):
+    if store is None or (table and query):
         return None
     return Relation(name=name, store=store, table=table, query=query, where=where, columns=found)
 

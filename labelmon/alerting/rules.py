@@ -1,0 +1,178 @@
+"""The alert rules: static, over windows the daemon has counted. They say what is worth a page, never whose.
+
+An error budget alert is material AND proven AND still happening: over the long window the burn rate is above
+the tier's factor (or four events in five are bad, where a factor times the budget could never be reached), the
+evidence that the error exceeds the budget convinces, and the short window agrees or has seen nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import log
+
+from labelmon import naming
+from labelmon.alerting.annotations import burn_annotations, fixed_annotations, threshold_annotations
+from labelmon.alerting.promql import Absent, Age, Compare, Expr, Join, MaxBy, Metric, WithOwner
+from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
+from labelmon.durations import format_duration
+from labelmon.model import Alerting, BurnTier, Profile, Severity, Urls
+
+# A tier whose factor x budget reaches 1 cannot fire: at 90 % x14.4 stands for 144 % errors. Where most events
+# are bad no factor is asked.
+MOSTLY_BAD = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One alert: its expression as a tree, and all Prometheus needs beside it. Durations in seconds."""
+
+    alert: str
+    severity: Severity
+    expr: Expr
+    labels: tuple[tuple[str, str], ...]
+    annotations: dict[str, str]
+    hold: int = 0
+    keep_firing: int = 0
+    check: Check | None = None
+
+
+def all_rules(catalogue: Iterable[Check], alerting: Alerting, urls: Urls) -> list[Rule]:
+    """Every rule, ordered by check and severity; their number depends on the catalogue alone."""
+    found: list[Rule] = []
+    for check in catalogue:
+        if isinstance(check.slo, EventSlo):
+            found += [burn_rule(check, severity, alerting, urls) for severity in check.severities]
+            found.append(any_bad_rule(check, alerting, urls))
+        else:
+            found += [threshold_rule(check, threshold, alerting, urls) for threshold in check.slo.thresholds]
+    return [*found, gone_rule(alerting, urls), stale_rule(alerting, urls)]
+
+
+def evidence_needed(alerting: Alerting) -> float:
+    """Nats that convince: ln(1/alpha), 6.9 for one in a thousand."""
+    return round(log(1 / alerting.alpha), 4)
+
+
+def tiers_of(profile: Profile, severity: Severity) -> tuple[BurnTier, ...]:
+    """The tiers of a profile for a severity."""
+    return profile.page if severity is Severity.PAGE else profile.ticket
+
+
+def burn_rule(check: Check, severity: Severity, alerting: Alerting, urls: Urls) -> Rule:
+    """The error budget alert of an event check: tiers joined by `or`, each profile for whom it suits."""
+    profiles = []
+    for profile in alerting.profiles:
+        tiers = tuple(_tier(check, tier, alerting) for tier in tiers_of(profile, severity))
+        if not tiers:
+            continue
+        suits = Metric(naming.SLO_INFO, ((naming.SLI, check.name), (naming.PROFILE, profile.name)))
+        burning = tiers[0] if len(tiers) == 1 else Join("or", tiers)
+        profiles.append(Join("and", (burning, suits), ignoring=(naming.WINDOW, naming.PROFILE)))
+    worst = MaxBy(naming.SLO_LABELS, profiles[0] if len(profiles) == 1 else Join("or", tuple(profiles)))
+    return Rule(
+        alert=naming.burn_alert(check), severity=severity, expr=_owned(worst),
+        labels=((naming.SEVERITY, severity.value),), keep_firing=alerting.keep_firing, check=check,
+        annotations=burn_annotations(check, severity, urls),
+    )
+
+
+def _tier(check: Check, tier: BurnTier, alerting: Alerting) -> Expr:
+    def over(metric: str, window: int) -> Metric:
+        return Metric(metric, ((naming.SLI, check.name), (naming.WINDOW, format_duration(window))))
+
+    def bad(window: int) -> tuple[Expr, ...]:
+        return (
+            Compare(over(naming.SLO_BURN_RATE, window), ">", tier.burn),
+            Compare(over(naming.SLI_ERROR_RATIO, window), ">", MOSTLY_BAD),
+        )
+
+    # The burn rate leads, so that it is the alert's value whichever condition held.
+    material_and_proven = Join(
+        "and",
+        (
+            over(naming.SLO_BURN_RATE, tier.long),
+            Join("or", bad(tier.long)),
+            Compare(over(naming.SLO_EVIDENCE, tier.long), ">", evidence_needed(alerting)),
+        ),
+    )
+    if tier.short == tier.long:
+        return material_and_proven
+    unseen = Compare(over(naming.SLI_EVENTS, tier.short), "==", 0)
+    still = Join("or", (*bad(tier.short), unseen))
+    return Join("and", (material_and_proven, still), ignoring=(naming.WINDOW,))
+
+
+def any_bad_rule(check: Check, alerting: Alerting, urls: Urls) -> Rule:
+    """The alert of objectives that allow nothing bad: any bad event in the longest window."""
+    window = format_duration(alerting.profiles[0].windows[-1])
+    bad = Compare(Metric(naming.SLI_ERROR_RATIO, ((naming.SLI, check.name), (naming.WINDOW, window))), ">", 0)
+    info = Metric(naming.SLO_INFO, ((naming.SLI, check.name), (naming.PROFILE, naming.NONE_BAD)))
+    worst = MaxBy(naming.SLO_LABELS, Join("and", (bad, info), ignoring=(naming.WINDOW, naming.PROFILE)))
+    summary = (
+        f"{{{{ $labels.dataset }}}}: {check.title.lower()} allows nothing bad, and "
+        f'{{{{ $value | humanizePercentage }}}} of the events of the last {window} are'
+    )
+    return Rule(
+        alert=naming.any_bad_alert(check), severity=Severity.TICKET, expr=_owned(worst),
+        labels=((naming.SEVERITY, Severity.TICKET.value),), keep_firing=alerting.keep_firing, check=check,
+        annotations=fixed_annotations(check, naming.any_bad_alert(check), summary, urls),
+    )
+
+
+def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls: Urls) -> Rule:
+    """The alert of a gauge that is past its objective, with enough behind it to matter."""
+    slo = check.slo
+    assert isinstance(slo, GaugeSlo)  # noqa: S101  callers dispatch on the kind of objective
+    by = (naming.DATASET, naming.SCOPE)
+    statistic = check.statistic(threshold.statistic)
+    metric = Metric(naming.gauge(check, statistic))
+    value = MaxBy(by, Age(metric) if statistic.age else metric)
+    limit = MaxBy(by, Metric(naming.objective_gauge(check)))
+    expr: Expr = Compare(value, ">" if slo.at_most is not None else "<", limit)
+    if threshold.at_least:
+        behind = Compare(MaxBy(by, Metric(naming.observations(check))), ">=", threshold.at_least)
+        expr = Join("and", (expr, behind))
+    return Rule(
+        alert=naming.threshold_alert(check), severity=threshold.severity, expr=_owned(expr),
+        labels=((naming.SEVERITY, threshold.severity.value), (naming.SLI, check.name)),
+        hold=alerting.threshold_hold, keep_firing=alerting.keep_firing, check=check,
+        annotations=threshold_annotations(check, threshold, urls),
+    )
+
+
+def gone_rule(alerting: Alerting, urls: Urls) -> Rule:
+    """Nobody watches: no replica of labelmon is scraped."""
+    return Rule(
+        alert=naming.ALERT_GONE, severity=Severity.PAGE, expr=Absent(Metric(naming.BUILD_INFO)),
+        labels=((naming.SEVERITY, Severity.PAGE.value), (naming.SLI, "labelmon")), hold=alerting.gone_after,
+        annotations={
+            "summary": "labelmon is gone: no replica is scraped, nothing watches the labels",
+            "description": "Every other alert of labelmon is blind while this one fires. First look: is the process up, and does Prometheus reach it?",
+            "runbook_url": f"{urls.runbooks}/{naming.runbook(naming.ALERT_GONE)}",
+            "dashboard_url": f"{urls.grafana}/d/{naming.ONCALL_UID}",
+        },
+    )
+
+
+def stale_rule(alerting: Alerting, urls: Urls) -> Rule:
+    """A label store has not answered for too long, or never has."""
+    by = (naming.STORE,)
+    stale = Compare(MaxBy(by, Age(Metric(naming.STORE_LAST_SUCCESS))), ">", alerting.stale_after)
+    down = Compare(MaxBy(by, Metric(naming.STORE_UP)), "==", 0)
+    never = Join("unless", (down, MaxBy(by, Metric(naming.STORE_LAST_SUCCESS))))
+    return Rule(
+        alert=naming.ALERT_STORE_STALE, severity=Severity.PAGE, expr=Join("or", (stale, never)),
+        labels=((naming.SEVERITY, Severity.PAGE.value), (naming.SLI, "store")), hold=alerting.threshold_hold,
+        keep_firing=alerting.keep_firing,
+        annotations={
+            "summary": "Label store {{ $labels.store }} does not answer: its datasets are not measured",
+            "description": "All datasets of the store show their last numbers until these expire. First look: is the store up, and did its password or schema change? /api/v1/status says what it answered.",
+            "runbook_url": f"{urls.runbooks}/{naming.runbook(naming.ALERT_STORE_STALE)}",
+            "dashboard_url": f"{urls.grafana}/d/{naming.ONCALL_UID}",
+        },
+    )
+
+
+def _owned(expr: Expr) -> Expr:
+    return WithOwner(expr, naming.DATASET_INFO, naming.OWNER_LABELS)
