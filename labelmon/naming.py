@@ -23,6 +23,7 @@ REASON = "reason"
 SLO_LABELS = (DATASET, SLI, SCOPE)
 DATASET_INFO_LABELS = (DATASET, PIPELINE, STORE, TEAM, TIER)
 OWNER_LABELS = (PIPELINE, STORE, TEAM, TIER)
+ALERT_LABELS = (SEVERITY, *SLO_LABELS, *OWNER_LABELS)  # of every alert about a dataset
 
 # Per SLO and window {dataset, sli, scope, window}.
 SLI_EVENTS = "labelmon_sli_events"

@@ -1,73 +1,123 @@
-"""What a page says: what broke, how badly, since which window, the first look, and where to go."""
+"""What a page says: what broke, how badly, over which windows, the first look, and where to go.
+
+The texts have blanks. In a rule file these are Prometheus templates; the generated tests fill them with what
+Prometheus must have made of the templates.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from labelmon import naming
 from labelmon.check import Check, Threshold
 from labelmon.model import Severity, Urls
 
 # Selects the series of the alert's own objective; %q quotes as PromQL does.
-_MINE = '{dataset=%q, sli=%q, scope=%q}'
+_MINE = "{dataset=%q, sli=%q, scope=%q}"
 _ARGS = "$labels.dataset $labels.sli $labels.scope"
-_SCOPED = "{{ $labels.dataset }}{{ with $labels.scope }} ({{ . }}){{ end }}"
 
 
-def links(check: Check, alert: str, urls: Urls) -> dict[str, str]:
-    """runbook_url, dashboard_url and samples_url of an alert on a dataset."""
-    found = {"runbook_url": f"{urls.runbooks}/{naming.runbook(alert)}"}
-    if urls.grafana:
-        found["dashboard_url"] = f"{urls.grafana}/d/{naming.ONCALL_UID}?var-dataset={{{{ $labels.dataset | urlquery }}}}"
-    if urls.labelmon:
-        found["samples_url"] = (
-            f"{urls.labelmon}/samples?dataset={{{{ $labels.dataset | urlquery }}}}&sli={check.name}"
-            "&scope={{ $labels.scope | urlquery }}"
-        )
-    return found
+@dataclass(frozen=True, kw_only=True)
+class Blanks:
+    """The parts of an annotation that depend on the alert; `scoped` is ` (scope)` or nothing."""
+
+    dataset: str
+    scoped: str
+    dataset_query: str
+    scope_query: str
+    value: str
+    windows: str = ""
+    events: str = ""
+    left: str = ""
 
 
-def burn_annotations(check: Check, severity: Severity, urls: Urls) -> dict[str, str]:
-    """The value is the burn rate; error ratios and events by window and the budget are looked up."""
-    urgency = "fast" if severity is Severity.PAGE else "steadily"
-    windows = (
-        f"{{{{ range query (printf `sort_desc(max by (window) ({naming.SLI_ERROR_RATIO}{_MINE}))` {_ARGS}) }}}}"
-        "{{ .Labels.window }} {{ .Value | humanizePercentage }}; {{ end }}"
+def burn_blanks() -> Blanks:
+    """Templates of an error budget alert: the value is the burn rate, the rest is looked up."""
+    return Blanks(
+        dataset="{{ $labels.dataset }}",
+        scoped="{{ with $labels.scope }} ({{ . }}){{ end }}",
+        dataset_query="{{ $labels.dataset | urlquery }}",
+        scope_query="{{ $labels.scope | urlquery }}",
+        value='{{ $value | printf "%.1f" }}',
+        windows=(
+            f"{{{{ range query (printf `max by (window) ({naming.SLI_ERROR_RATIO}{_MINE})` {_ARGS})"
+            " | sortByLabel `window` }}{{ .Labels.window }} {{ .Value | humanizePercentage }}; {{ end }}"
+        ),
+        events=(
+            f"{{{{ with query (printf `max({naming.SLI_EVENTS}{_MINE})` {_ARGS}) }}}}"
+            "{{ . | first | value | printf `%.0f` }}{{ end }}"
+        ),
+        left=(
+            f"{{{{ with query (printf `min({naming.SLO_BUDGET_REMAINING}{_MINE})` {_ARGS}) }}}}"
+            " Budget left: {{ . | first | value | humanizePercentage }}.{{ end }}"
+        ),
     )
-    events = (
-        f"{{{{ with query (printf `max({naming.SLI_EVENTS}{_MINE})` {_ARGS}) }}}}"
-        "{{ . | first | value | printf `%.0f` }}{{ end }}"
+
+
+def gauge_blanks(value: str) -> Blanks:
+    """Templates of an alert whose value reads by itself."""
+    burning = burn_blanks()
+    return Blanks(
+        dataset=burning.dataset, scoped=burning.scoped, dataset_query=burning.dataset_query,
+        scope_query=burning.scope_query, value=value,
     )
-    left = (
-        f"{{{{ with query (printf `min({naming.SLO_BUDGET_REMAINING}{_MINE})` {_ARGS}) }}}}"
-        " Budget left: {{ . | first | value | humanizePercentage }}.{{ end }}"
-    )
+
+
+def burn_annotations(check: Check, severity: Severity, urls: Urls, blanks: Blanks) -> dict[str, str]:
+    """Of an error budget alert."""
+    pace = "fast" if severity is Severity.PAGE else "steadily"
     return {
         "summary": (
-            f"{_SCOPED}: {check.title.lower()} burns its error budget {urgency}, "
-            '{{ $value | printf "%.1f" }} times the rate that would just use it up'
+            f"{blanks.dataset}{blanks.scoped}: {check.title.lower()} burns its error budget {pace}, "
+            f"{blanks.value} times the rate that would just use it up"
         ),
         "description": (
-            f"{check.runbook.meaning} Errors by window: {windows}at most {events} events in a window.{left} "
-            f"First look: {check.runbook.first_looks[0]}"
+            f"{check.runbook.meaning} Errors by window: {blanks.windows}at most {blanks.events} events in a window."
+            f"{blanks.left} First look: {check.runbook.first_looks[0]}"
         ),
-        **links(check, naming.burn_alert(check), urls),
+        **links(check, naming.burn_alert(check), urls, blanks),
     }
 
 
-def threshold_annotations(check: Check, threshold: Threshold, urls: Urls) -> dict[str, str]:
-    """The value is the statistic itself, an age or a number."""
-    statistic = check.statistic(threshold.statistic)
-    value = "{{ $value | humanizeDuration }}" if statistic.age else '{{ $value | printf "%.4g" }}'
+def any_bad_annotations(check: Check, window: str, urls: Urls, blanks: Blanks) -> dict[str, str]:
+    """Of an objective that allows nothing bad."""
     return {
-        "summary": f"{_SCOPED}: {check.title.lower()}: {threshold.meaning} ({value})",
-        "description": f"{check.runbook.meaning} First look: {check.runbook.first_looks[0]}",
-        **links(check, naming.threshold_alert(check), urls),
+        "summary": (
+            f"{blanks.dataset}{blanks.scoped}: {check.title.lower()} allows nothing bad, and {blanks.value} of the "
+            f"events of the last {window} are"
+        ),
+        "description": _told(check),
+        **links(check, naming.any_bad_alert(check), urls, blanks),
     }
 
 
-def fixed_annotations(check: Check, alert: str, summary: str, urls: Urls) -> dict[str, str]:
-    """Annotations around a given summary."""
+def threshold_annotations(check: Check, threshold: Threshold, urls: Urls, blanks: Blanks) -> dict[str, str]:
+    """Of a gauge past its objective."""
     return {
-        "summary": summary,
-        "description": f"{check.runbook.meaning} First look: {check.runbook.first_looks[0]}",
-        **links(check, alert, urls),
+        "summary": f"{blanks.dataset}{blanks.scoped}: {check.title.lower()}: {threshold.meaning} ({blanks.value})",
+        "description": _told(check),
+        **links(check, naming.threshold_alert(check), urls, blanks),
     }
+
+
+def links(check: Check, alert: str, urls: Urls, blanks: Blanks) -> dict[str, str]:
+    """runbook_url, dashboard_url and samples_url of an alert on a dataset."""
+    return {
+        "runbook_url": f"{urls.runbooks}/{naming.runbook(alert)}",
+        "dashboard_url": f"{urls.grafana}/d/{naming.ONCALL_UID}?var-dataset={blanks.dataset_query}",
+        "samples_url": (
+            f"{urls.labelmon}/samples?dataset={blanks.dataset_query}&sli={check.name}&scope={blanks.scope_query}"
+        ),
+    }
+
+
+def self_links(alert: str, urls: Urls) -> dict[str, str]:
+    """Links of an alert about labelmon itself or a store."""
+    return {
+        "runbook_url": f"{urls.runbooks}/{naming.runbook(alert)}",
+        "dashboard_url": f"{urls.grafana}/d/{naming.ONCALL_UID}",
+    }
+
+
+def _told(check: Check) -> str:
+    return f"{check.runbook.meaning} First look: {check.runbook.first_looks[0]}"

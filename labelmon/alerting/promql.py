@@ -104,7 +104,10 @@ class WithOwner(Expr):
     labels: tuple[str, ...] = field(default=())
 
     def lines(self) -> list[str]:
-        inner = _nested(self.inner) if isinstance(self.inner, (Join, Compare)) else self.inner.lines()
+        # `*` binds tighter than any comparison.
+        inner = self.inner.lines()
+        if isinstance(self.inner, (Join, Compare)):
+            inner = ["(", *_indented(inner), ")"]
         joined = ", ".join(self.labels)
         return [
             *inner,

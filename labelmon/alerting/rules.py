@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from math import log
 
 from labelmon import naming
-from labelmon.alerting.annotations import burn_annotations, fixed_annotations, threshold_annotations
+from labelmon.alerting.annotations import (
+    any_bad_annotations,
+    burn_annotations,
+    burn_blanks,
+    gauge_blanks,
+    self_links,
+    threshold_annotations,
+)
 from labelmon.alerting.promql import Absent, Age, Compare, Expr, Join, MaxBy, Metric, WithOwner
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
 from labelmon.durations import format_duration
@@ -73,7 +80,7 @@ def burn_rule(check: Check, severity: Severity, alerting: Alerting, urls: Urls) 
     return Rule(
         alert=naming.burn_alert(check), severity=severity, expr=_owned(worst),
         labels=((naming.SEVERITY, severity.value),), keep_firing=alerting.keep_firing, check=check,
-        annotations=burn_annotations(check, severity, urls),
+        annotations=burn_annotations(check, severity, urls, burn_blanks()),
     )
 
 
@@ -103,20 +110,21 @@ def _tier(check: Check, tier: BurnTier, alerting: Alerting) -> Expr:
     return Join("and", (material_and_proven, still), ignoring=(naming.WINDOW,))
 
 
+def any_bad_window(alerting: Alerting) -> str:
+    """The window that `none_bad` objectives are judged by: the longest of the quickest profile."""
+    return format_duration(alerting.profiles[0].windows[-1])
+
+
 def any_bad_rule(check: Check, alerting: Alerting, urls: Urls) -> Rule:
     """The alert of objectives that allow nothing bad: any bad event in the longest window."""
-    window = format_duration(alerting.profiles[0].windows[-1])
+    window = any_bad_window(alerting)
     bad = Compare(Metric(naming.SLI_ERROR_RATIO, ((naming.SLI, check.name), (naming.WINDOW, window))), ">", 0)
     info = Metric(naming.SLO_INFO, ((naming.SLI, check.name), (naming.PROFILE, naming.NONE_BAD)))
     worst = MaxBy(naming.SLO_LABELS, Join("and", (bad, info), ignoring=(naming.WINDOW, naming.PROFILE)))
-    summary = (
-        f"{{{{ $labels.dataset }}}}: {check.title.lower()} allows nothing bad, and "
-        f'{{{{ $value | humanizePercentage }}}} of the events of the last {window} are'
-    )
     return Rule(
         alert=naming.any_bad_alert(check), severity=Severity.TICKET, expr=_owned(worst),
         labels=((naming.SEVERITY, Severity.TICKET.value),), keep_firing=alerting.keep_firing, check=check,
-        annotations=fixed_annotations(check, naming.any_bad_alert(check), summary, urls),
+        annotations=any_bad_annotations(check, window, urls, gauge_blanks("{{ $value | humanizePercentage }}")),
     )
 
 
@@ -127,6 +135,7 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
     by = (naming.DATASET, naming.SCOPE)
     statistic = check.statistic(threshold.statistic)
     metric = Metric(naming.gauge(check, statistic))
+    value_template = "{{ $value | humanizeDuration }}" if statistic.age else '{{ $value | printf "%.4g" }}'
     value = MaxBy(by, Age(metric) if statistic.age else metric)
     limit = MaxBy(by, Metric(naming.objective_gauge(check)))
     expr: Expr = Compare(value, ">" if slo.at_most is not None else "<", limit)
@@ -137,7 +146,7 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
         alert=naming.threshold_alert(check), severity=threshold.severity, expr=_owned(expr),
         labels=((naming.SEVERITY, threshold.severity.value), (naming.SLI, check.name)),
         hold=alerting.threshold_hold, keep_firing=alerting.keep_firing, check=check,
-        annotations=threshold_annotations(check, threshold, urls),
+        annotations=threshold_annotations(check, threshold, urls, gauge_blanks(value_template)),
     )
 
 
@@ -149,8 +158,7 @@ def gone_rule(alerting: Alerting, urls: Urls) -> Rule:
         annotations={
             "summary": "labelmon is gone: no replica is scraped, nothing watches the labels",
             "description": "Every other alert of labelmon is blind while this one fires. First look: is the process up, and does Prometheus reach it?",
-            "runbook_url": f"{urls.runbooks}/{naming.runbook(naming.ALERT_GONE)}",
-            "dashboard_url": f"{urls.grafana}/d/{naming.ONCALL_UID}",
+            **self_links(naming.ALERT_GONE, urls),
         },
     )
 
@@ -168,8 +176,7 @@ def stale_rule(alerting: Alerting, urls: Urls) -> Rule:
         annotations={
             "summary": "Label store {{ $labels.store }} does not answer: its datasets are not measured",
             "description": "All datasets of the store show their last numbers until these expire. First look: is the store up, and did its password or schema change? /api/v1/status says what it answered.",
-            "runbook_url": f"{urls.runbooks}/{naming.runbook(naming.ALERT_STORE_STALE)}",
-            "dashboard_url": f"{urls.grafana}/d/{naming.ONCALL_UID}",
+            **self_links(naming.ALERT_STORE_STALE, urls),
         },
     )
 

@@ -1,0 +1,379 @@
+"""promtool tests that ship with the rules: for every alert, what must fire, what must stay quiet, and when.
+
+Each scenario is a dataset of its own, so that one test holds many. The numbers sit on the borders: a burn rate
+exactly at its factor is quiet, evidence exactly at the threshold does not convince.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote_plus
+
+from labelmon import naming
+from labelmon.alerting.annotations import Blanks, any_bad_annotations, burn_annotations, threshold_annotations
+from labelmon.alerting.rules import MOSTLY_BAD, Rule, any_bad_window, evidence_needed, tiers_of
+from labelmon.alerting.yamlfile import dump
+from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
+from labelmon.durations import format_duration
+from labelmon.estimators.proportion import evidence_nats
+from labelmon.model import Alerting, BurnTier, Severity, Urls
+
+RULES_FROM_TESTS = "../labelmon.rules.yml"
+OWNER = {"pipeline": "pipe", "store": "warehouse", "team": "imaging", "tier": "critical"}
+STEPS = 10  # evaluations before the scenarios are looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the daemon exports of one window; None leaves the series out."""
+
+    burn: float | None
+    ratio: float | None
+    evidence: float | None
+    events: float
+
+
+QUIET = Seen(burn=0.5, ratio=0.01, evidence=0.0, events=50)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A dataset, what its windows show, and the profile that judges it."""
+
+    name: str
+    profile: str
+    windows: Mapping[int, Seen]
+    scope: str = ""
+
+
+def test_files(rules: Sequence[Rule], alerting: Alerting, urls: Urls) -> dict[str, str]:
+    """File name to text, one per alert name."""
+    step = alerting.evaluation_interval
+    found: dict[str, list[dict[str, Any]]] = {}
+    checks = {rule.check.name: rule.check for rule in rules if rule.check}
+    for check in checks.values():
+        if isinstance(check.slo, EventSlo):
+            found[naming.burn_alert(check)] = [
+                _scenarios_test(check, scenarios(alerting), alerting, urls),
+                _recovery_test(check, alerting, urls),
+                _replicas_test(check, alerting, urls),
+            ]
+            found[naming.any_bad_alert(check)] = [_any_bad_test(check, alerting, urls)]
+        elif isinstance(check.slo, GaugeSlo) and check.slo.thresholds:
+            found[naming.threshold_alert(check)] = [_threshold_test(check, alerting, urls)]
+    by_name = {rule.alert: rule for rule in rules}
+    found[naming.ALERT_GONE] = _gone_tests(by_name[naming.ALERT_GONE], alerting)
+    found[naming.ALERT_STORE_STALE] = [_stale_test(by_name[naming.ALERT_STORE_STALE], alerting)]
+    return {
+        f"rules/tests/{alert}.test.yml": dump(
+            {"rule_files": [RULES_FROM_TESTS], "evaluation_interval": format_duration(step), "tests": tests}
+        )
+        for alert, tests in found.items()
+    }
+
+
+def scenarios(alerting: Alerting) -> list[Scenario]:
+    """For every tier of every profile: burning, each condition just missed, silence, one bad audit of five."""
+    needed = evidence_needed(alerting)
+    found = []
+    for profile in alerting.profiles:
+        for severity in Severity:
+            for tier in tiers_of(profile, severity):
+                for name, long, short in _variants(tier, needed):
+                    windows = dict.fromkeys(profile.windows, QUIET)
+                    if tier.short != tier.long:
+                        windows[tier.short] = short
+                    windows[tier.long] = long
+                    label = f"{profile.name}-{severity.value}-{format_duration(tier.long)}-{name}"
+                    found.append(Scenario(name=label, profile=profile.name, windows=windows))
+        found.append(Scenario(name=f"{profile.name}-no-data", profile=profile.name, windows={}))
+    burning = next(s for s in found if s.name.endswith("burning"))
+    elsewhere = replace(burning, name="threshold-only", profile=naming.THRESHOLD_ONLY)
+    return [*found, elsewhere, replace(burning, name="scoped", scope="priority=high,within=1h")]
+
+
+def _variants(tier: BurnTier, needed: float) -> Iterable[tuple[str, Seen, Seen]]:
+    below = tier.burn * 0.9
+    hot = Seen(burn=tier.burn * 2, ratio=0.3, evidence=30, events=200)
+    still = Seen(burn=tier.burn * 3, ratio=0.4, evidence=9, events=20)
+    flood = Seen(burn=below, ratio=0.9, evidence=30, events=200)
+    yield "burning", hot, still
+    yield "at-the-factor", replace(hot, burn=tier.burn), still
+    yield "unproven", replace(hot, evidence=needed), still
+    yield "over", hot, replace(still, burn=tier.burn, evidence=0)
+    yield "unseen", hot, Seen(burn=None, ratio=None, evidence=None, events=0)
+    yield "mostly-bad", flood, replace(flood, events=20)
+    yield "not-mostly-bad", replace(flood, ratio=MOSTLY_BAD), flood
+    yield "no-longer-mostly-bad", flood, replace(flood, ratio=MOSTLY_BAD)
+    # One bad audit of five against 95 %: four budgets, and a fifth of a nat short of nothing.
+    one = Seen(burn=4.0, ratio=0.2, evidence=evidence_nats(1, 5, 0.05), events=5)
+    yield "one-bad-of-five", one, one
+
+
+def fires(windows: Mapping[int, Seen], tiers: Sequence[BurnTier], needed: float) -> float | None:
+    """The burn rate that an alert over `tiers` shows for these windows; None while it is quiet."""
+    values = []
+    for tier in tiers:
+        long, short = windows.get(tier.long), windows.get(tier.short)
+        if long is None or short is None or long.burn is None:
+            continue
+        material = _bad(long, tier)
+        proven = (long.evidence or 0) > needed
+        still = tier.short == tier.long or _bad(short, tier) or short.events == 0
+        if material and proven and still:
+            values.append(long.burn)
+    return max(values, default=None)
+
+
+def _bad(seen: Seen, tier: BurnTier) -> bool:
+    return (seen.burn or 0) > tier.burn or (seen.ratio or 0) > MOSTLY_BAD
+
+
+def _scenarios_test(check: Check, members: Sequence[Scenario], alerting: Alerting, urls: Urls) -> dict[str, Any]:
+    series = [line for member in members for line in _series(check, member, f"x{STEPS + 5}")]
+    expected = [alert for member in members for alert in _expected_burn(check, member, alerting, urls)]
+    return {
+        "name": f"{check.name}: every tier at its borders",
+        "interval": format_duration(alerting.evaluation_interval),
+        "input_series": series,
+        "alert_rule_test": [_expect(STEPS, naming.burn_alert(check), expected, alerting)],
+    }
+
+
+def _recovery_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any]:
+    """Burns for a while, recovers, and keeps firing just as long as it should."""
+    burning = next(s for s in scenarios(alerting) if s.name.endswith("burning"))
+    hot = replace(burning, name="recovering")
+    cool = replace(hot, windows=dict.fromkeys(hot.windows, QUIET))
+    keep = -(-alerting.keep_firing // alerting.evaluation_interval)
+    length = STEPS + keep + 10
+    series = []
+    for before, after in zip(_series(check, hot, ""), _series(check, cool, ""), strict=True):
+        values = f"{before['values']}x{STEPS} {after['values']}x{length}"
+        series.append({"series": before["series"], "values": values})
+    expected = _expected_burn(check, hot, alerting, urls)
+    alert = naming.burn_alert(check)
+    return {
+        "name": f"{check.name}: recovers, and keeps firing for a while",
+        "interval": format_duration(alerting.evaluation_interval),
+        "input_series": series,
+        "alert_rule_test": [
+            _expect(STEPS, alert, expected, alerting),
+            _expect(STEPS + keep, alert, expected, alerting),
+            _expect(STEPS + keep + 3, alert, [], alerting),
+        ],
+    }
+
+
+def _replicas_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any]:
+    """Two replicas in a rollout disagree on the tier and on what they have counted: one alert, the worse value."""
+    burning = replace(next(s for s in scenarios(alerting) if s.name.endswith("burning")), name="replicated")
+    worse = replace(
+        burning, windows={w: replace(seen, burn=(seen.burn or 0) * 1.5) for w, seen in burning.windows.items()}
+    )
+    series = []
+    for instance, member, tier in (("x", burning, "critical"), ("y", worse, "standard")):
+        for line in _series(check, member, f"x{STEPS + 5}", instance=instance, tier=tier):
+            series.append(line)
+    return {
+        "name": f"{check.name}: two replicas are one alert",
+        "interval": format_duration(alerting.evaluation_interval),
+        "input_series": series,
+        "alert_rule_test": [
+            _expect(STEPS, naming.burn_alert(check), _expected_burn(check, worse, alerting, urls), alerting)
+        ],
+    }
+
+
+def _series(check: Check, scenario: Scenario, times: str, **more: str) -> list[dict[str, str]]:
+    owner = {**OWNER, **{k: v for k, v in more.items() if k in OWNER}}
+    others = {k: v for k, v in more.items() if k not in OWNER}
+    labels = {"dataset": scenario.name, "sli": check.name, **({"scope": scenario.scope} if scenario.scope else {}), **others}
+    found = [
+        _one(naming.DATASET_INFO, {"dataset": scenario.name, **owner, **others}, 1, times),
+        _one(naming.SLO_INFO, {**labels, "profile": scenario.profile}, 1, times),
+        _one(naming.SLO_BUDGET_REMAINING, labels, 0.25, times),
+    ]
+    for window, seen in sorted(scenario.windows.items()):
+        windowed = {**labels, "window": format_duration(window)}
+        for metric, value in (
+            (naming.SLI_EVENTS, seen.events), (naming.SLI_ERROR_RATIO, seen.ratio),
+            (naming.SLO_BURN_RATE, seen.burn), (naming.SLO_EVIDENCE, seen.evidence),
+        ):
+            if value is not None:
+                found.append(_one(metric, windowed, value, times))
+    return found
+
+
+def _expected_burn(check: Check, scenario: Scenario, alerting: Alerting, urls: Urls) -> list[dict[str, Any]]:
+    profile = next((p for p in alerting.profiles if p.name == scenario.profile), None)
+    found = []
+    for severity in check.severities if profile else ():
+        value = fires(scenario.windows, tiers_of(profile, severity), evidence_needed(alerting)) if profile else None
+        if value is None:
+            continue
+        ratios = sorted((format_duration(w), seen.ratio) for w, seen in scenario.windows.items() if seen.ratio is not None)
+        blanks = _blanks(
+            scenario.name, f"{value:.1f}", scenario.scope,
+            windows="".join(f"{window} {_percent(ratio)}; " for window, ratio in ratios),
+            events=f"{max(seen.events for seen in scenario.windows.values()):.0f}", left=" Budget left: 25%.",
+        )
+        labels = {"severity": severity.value, "dataset": scenario.name, "sli": check.name, **OWNER}
+        if scenario.scope:
+            labels["scope"] = scenario.scope
+        found.append({"exp_labels": labels, "exp_annotations": burn_annotations(check, severity, urls, blanks)})
+    return found
+
+
+def _any_bad_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any]:
+    window, times = any_bad_window(alerting), f"x{STEPS + 5}"
+    series = []
+    for name, profile, ratio in (("bad", naming.NONE_BAD, 0.02), ("clean", naming.NONE_BAD, 0.0), ("budgeted", alerting.profiles[0].name, 0.02)):
+        labels = {"dataset": name, "sli": check.name}
+        series += [
+            _one(naming.DATASET_INFO, {"dataset": name, **OWNER}, 1, times),
+            _one(naming.SLO_INFO, {**labels, "profile": profile}, 1, times),
+            _one(naming.SLI_ERROR_RATIO, {**labels, "window": window}, ratio, times),
+        ]
+    labels = {"severity": "ticket", "dataset": "bad", "sli": check.name, **OWNER}
+    annotations = any_bad_annotations(check, window, urls, _blanks("bad", "2%"))
+    return {
+        "name": f"{check.name}: an objective of none_bad",
+        "interval": format_duration(alerting.evaluation_interval),
+        "input_series": series,
+        "alert_rule_test": [
+            _expect(STEPS, naming.any_bad_alert(check), [{"exp_labels": labels, "exp_annotations": annotations}], alerting)
+        ],
+    }
+
+
+def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any]:
+    """Past the objective by 20 %, exactly at it, and past it with too little behind."""
+    slo = check.slo
+    assert isinstance(slo, GaugeSlo)  # noqa: S101  the caller asked for gauges
+    limit, factor = 100_000.0, 1.2 if slo.at_most is not None else 0.8
+    step, by = alerting.evaluation_interval, naming.threshold_alert(check)
+    hold = -(-alerting.threshold_hold // step)
+    most = max((t.at_least for t in slo.thresholds), default=0)
+    members = [("past", limit * factor, most), ("at", limit, most), ("few", limit * factor, max(0, most - 1))]
+    length = hold + STEPS + 5
+    series: list[dict[str, str]] = []
+    for name, value, rows in members:
+        labels = {"dataset": name}
+        series += [
+            _one(naming.DATASET_INFO, {**labels, **OWNER}, 1, f"x{length}"),
+            _one(naming.objective_gauge(check), labels, limit, f"x{length}"),
+            _one(naming.observations(check), labels, rows, f"x{length}"),
+        ]
+        for statistic in check.statistics:
+            if statistic.name in {t.statistic for t in slo.thresholds}:
+                # An instant that moves with the clock is a constant age.
+                values = f"{-value:.10g}+{step}x{length}" if statistic.age else f"{value:.10g}x{length}"
+                series.append({"series": _selector(naming.gauge(check, statistic), labels), "values": values})
+    firing = [
+        _expected_threshold(check, threshold, name, value, urls)
+        for name, value, rows in members
+        for threshold in slo.thresholds
+        if value != limit and rows >= threshold.at_least
+    ]
+    return {
+        "name": f"{check.name}: past its objective for long enough, with enough behind it",
+        "interval": format_duration(step),
+        "input_series": series,
+        "alert_rule_test": [_expect(hold - 1, by, [], alerting), _expect(hold + 1, by, firing, alerting)],
+    }
+
+
+def _expected_threshold(check: Check, threshold: Threshold, name: str, value: float, urls: Urls) -> dict[str, Any]:
+    shown = _duration(value) if check.statistic(threshold.statistic).age else f"{value:.4g}"
+    labels = {"severity": threshold.severity.value, "dataset": name, "sli": check.name, **OWNER}
+    return {
+        "exp_labels": labels,
+        "exp_annotations": threshold_annotations(check, threshold, urls, _blanks(name, shown)),
+    }
+
+
+def _gone_tests(rule: Rule, alerting: Alerting) -> list[dict[str, Any]]:
+    hold = -(-rule.hold // alerting.evaluation_interval)
+    expected = [{"exp_labels": dict(rule.labels), "exp_annotations": rule.annotations}]
+    here = _one(naming.BUILD_INFO, {"version": "1", "instance": "x"}, 1, f"x{hold + STEPS}")
+    step = format_duration(alerting.evaluation_interval)
+    return [
+        {
+            "name": "no replica is scraped", "interval": step, "input_series": [],
+            "alert_rule_test": [_expect(hold - 1, rule.alert, [], alerting), _expect(hold + 1, rule.alert, expected, alerting)],
+        },
+        {
+            "name": "one replica is enough", "interval": step, "input_series": [here],
+            "alert_rule_test": [_expect(hold + 1, rule.alert, [], alerting)],
+        },
+    ]
+
+
+def _stale_test(rule: Rule, alerting: Alerting) -> dict[str, Any]:
+    step = alerting.evaluation_interval
+    hold, stale = -(-rule.hold // step), alerting.stale_after // step
+    length = hold + stale + STEPS
+    up, success = naming.STORE_UP, naming.STORE_LAST_SUCCESS
+    series = [
+        _one(success, {"store": "stopped"}, 0, f"x{length}"),
+        _one(up, {"store": "stopped"}, 0, f"x{length}"),
+        _one(up, {"store": "never"}, 0, f"x{length}"),
+        _one(up, {"store": "fine"}, 1, f"x{length}"),
+        {"series": _selector(success, {"store": "fine"}), "values": f"0+{step}x{length}"},
+        _one(up, {"store": "hiccup"}, 0, f"x{length}"),
+        {"series": _selector(success, {"store": "hiccup"}), "values": f"0+{step}x{length}"},
+    ]
+
+    def expected(store: str) -> dict[str, Any]:
+        told = {k: v.replace("{{ $labels.store }}", store) for k, v in rule.annotations.items()}
+        return {"exp_labels": {**dict(rule.labels), "store": store}, "exp_annotations": told}
+
+    return {
+        "name": "a store that stopped, one that never answered, one that is fine, one with a hiccup",
+        "interval": format_duration(step),
+        "input_series": series,
+        "alert_rule_test": [
+            _expect(hold - 1, rule.alert, [], alerting),
+            _expect(stale + hold, rule.alert, [expected("never")], alerting),
+            _expect(stale + hold + 1, rule.alert, [expected("never"), expected("stopped")], alerting),
+        ],
+    }
+
+
+def _expect(steps: int, alert: str, expected: Sequence[Mapping[str, Any]], alerting: Alerting) -> dict[str, Any]:
+    return {
+        "eval_time": format_duration(max(0, steps) * alerting.evaluation_interval), "alertname": alert,
+        "exp_alerts": list(expected),
+    }
+
+
+def _blanks(dataset: str, value: str, scope: str = "", **more: str) -> Blanks:
+    return Blanks(
+        dataset=dataset, scoped=f" ({scope})" if scope else "", dataset_query=quote_plus(dataset),
+        scope_query=quote_plus(scope), value=value, **more,
+    )
+
+
+def _one(metric: str, labels: Mapping[str, str], value: float, times: str) -> dict[str, str]:
+    return {"series": _selector(metric, labels), "values": f"{value:.10g}{times}"}
+
+
+def _selector(metric: str, labels: Mapping[str, str]) -> str:
+    return f"{metric}{{{','.join(f'{k}={chr(34)}{v}{chr(34)}' for k, v in sorted(labels.items()))}}}"
+
+
+def _percent(ratio: float) -> str:
+    """As Prometheus' humanizePercentage."""
+    return f"{ratio * 100:.4g}%"
+
+
+def _duration(seconds: float) -> str:
+    """As Prometheus' humanizeDuration, from a minute up."""
+    whole = int(seconds)
+    days, hours, minutes, rest = whole // 86400, whole // 3600 % 24, whole // 60 % 60, whole % 60
+    if days:
+        return f"{days}d {hours}h {minutes}m {rest}s"
+    return f"{hours}h {minutes}m {rest}s" if hours else f"{minutes}m {rest}s"
