@@ -173,10 +173,11 @@ class DatasetSampler:
         if reach is Reach.ALL:
             daily = max(daily, min(pace.daily_before(now), border))
         start = since if since is not None else recount_from(reach, state, now, pace)
-        first = start is None
+        began: float | None = None
         if start is None:
             found = earliest()
-            start = floor_to(now if found is None else found, pace.coarse)
+            began = now if found is None else found
+            start = floor_to(began, pace.coarse)
         if start < daily:  # a local day is counted whole or not at all
             start, _ = local_days(pace.timezone)(start)
         start = floor_to(start, pace.coarse if start < border else pace.bucket)
@@ -203,8 +204,9 @@ class DatasetSampler:
         cells = [*older, *outcome.cells] if reach is not Reach.HOT else outcome.cells
         drop, put = difference(old_all, cells)
         edge = load_from if reach is not Reach.HOT else start
-        known = [edge_cell.start for edge_cell in cells]
-        history = min([h for h in (state.history_start, start if first else None, *known) if h is not None], default=start)
+        history = state.history_start if began is None else floor_to(began, pace.bucket)
+        older_starts = [c.start for c in cells if history is None or c.start + c.width <= history]
+        history = min([h for h in (history, *older_starts) if h is not None], default=start)
         track.corrected += outcome.corrected
         moved = replace(
             state, hot=now, coarse_before=border or None, daily_before=daily or None, history_start=history,

@@ -97,10 +97,15 @@ class Absent(Expr):
 
 @dataclass(frozen=True)
 class WithOwner(Expr):
-    """`inner` with the owner's labels joined on; a rollout over replicas cannot break the join."""
+    """`inner` with the owner's labels of `info` joined on.
+
+    Replicas in a rollout may disagree on an owner: the one that loaded its config last (`loaded`, a timestamp per
+    replica) is right. topk over equal values would pick one at random, and another at the next evaluation.
+    """
 
     inner: Expr
     info: str
+    loaded: str
     labels: tuple[str, ...] = field(default=())
 
     def lines(self) -> list[str]:
@@ -111,8 +116,11 @@ class WithOwner(Expr):
         joined = ", ".join(self.labels)
         return [
             *inner,
-            f"* on (dataset) group_left ({joined})",
-            f"  topk by (dataset) (1, max by (dataset, {joined}) ({self.info}))",
+            f"* on (dataset) group_left ({joined}) (",
+            f"  topk by (dataset) (1, max by (dataset, {joined}) (",
+            f"    {self.info} * on (job, instance) group_left () {self.loaded}",
+            "  )) > bool 0",
+            ")",
         ]
 
 

@@ -133,6 +133,7 @@ def _bad(seen: Seen, tier: BurnTier) -> bool:
 
 def _scenarios_test(check: Check, members: Sequence[Scenario], alerting: Alerting, urls: Urls) -> dict[str, Any]:
     series = [line for member in members for line in _series(check, member, f"x{STEPS + 5}")]
+    series.append(_loaded(1000, f"x{STEPS + 5}"))
     expected = [alert for member in members for alert in _expected_burn(check, member, alerting, urls)]
     return {
         "name": f"{check.name}: every tier at its borders",
@@ -153,6 +154,7 @@ def _recovery_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, An
     for before, after in zip(_series(check, hot, ""), _series(check, cool, ""), strict=True):
         values = f"{before['values']}x{STEPS} {after['values']}x{length}"
         series.append({"series": before["series"], "values": values})
+    series.append(_loaded(1000, f"x{length + STEPS}"))
     expected = _expected_burn(check, hot, alerting, urls)
     alert = naming.burn_alert(check)
     return {
@@ -168,15 +170,14 @@ def _recovery_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, An
 
 
 def _replicas_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any]:
-    """Two replicas in a rollout disagree on the tier and on what they have counted: one alert, the worse value."""
+    """Two replicas in a rollout: one alert, the worse value, the owner of the config that was loaded last."""
     burning = replace(next(s for s in scenarios(alerting) if s.name.endswith("burning")), name="replicated")
     worse = replace(
         burning, windows={w: replace(seen, burn=(seen.burn or 0) * 1.5) for w, seen in burning.windows.items()}
     )
-    series = []
-    for instance, member, tier in (("x", burning, "critical"), ("y", worse, "standard")):
-        for line in _series(check, member, f"x{STEPS + 5}", instance=instance, tier=tier):
-            series.append(line)
+    times, series = f"x{STEPS + 5}", []
+    for instance, member, tier, loaded in (("x", burning, "standard", 1000), ("y", worse, OWNER["tier"], 2000)):
+        series += [*_series(check, member, times, instance=instance, tier=tier), _loaded(loaded, times, instance=instance)]
     return {
         "name": f"{check.name}: two replicas are one alert",
         "interval": format_duration(alerting.evaluation_interval),
@@ -229,7 +230,7 @@ def _expected_burn(check: Check, scenario: Scenario, alerting: Alerting, urls: U
 
 def _any_bad_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any]:
     window, times = any_bad_window(alerting), f"x{STEPS + 5}"
-    series = []
+    series = [_loaded(1000, times)]
     for name, profile, ratio in (("bad", naming.NONE_BAD, 0.02), ("clean", naming.NONE_BAD, 0.0), ("budgeted", alerting.profiles[0].name, 0.02)):
         labels = {"dataset": name, "sli": check.name}
         series += [
@@ -259,7 +260,7 @@ def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, A
     most = max((t.at_least for t in slo.thresholds), default=0)
     members = [("past", limit * factor, most), ("at", limit, most), ("few", limit * factor, max(0, most - 1))]
     length = hold + STEPS + 5
-    series: list[dict[str, str]] = []
+    series = [_loaded(1000, f"x{length}")]
     for name, value, rows in members:
         labels = {"dataset": name}
         series += [
@@ -355,6 +356,10 @@ def _blanks(dataset: str, value: str, scope: str = "", **more: str) -> Blanks:
         dataset=dataset, scoped=f" ({scope})" if scope else "", dataset_query=quote_plus(dataset),
         scope_query=quote_plus(scope), value=value, **more,
     )
+
+
+def _loaded(at: float, times: str, **labels: str) -> dict[str, str]:
+    return _one(naming.CONFIG_RELOAD_TIME, labels, at, times)
 
 
 def _one(metric: str, labels: Mapping[str, str], value: float, times: str) -> dict[str, str]:

@@ -182,4 +182,4 @@ def stale_rule(alerting: Alerting, urls: Urls) -> Rule:
 
 
 def _owned(expr: Expr) -> Expr:
-    return WithOwner(expr, naming.DATASET_INFO, naming.OWNER_LABELS)
+    return WithOwner(expr, naming.DATASET_INFO, naming.CONFIG_RELOAD_TIME, naming.OWNER_LABELS)
