@@ -117,6 +117,7 @@ def generate(config_file: Path | None, out: Path, *, check_only: bool) -> None:
     from labelmon.checks import catalogue  # noqa: PLC0415
 
     files = generator.render(catalogue(), _load(config_file) if config_file else None)
+    files = generator.with_readme(files, catalogue(), out)
     if not check_only:
         generator.write(files, out)
         click.echo(f"wrote {len(files)} files below {out}")

@@ -16,7 +16,7 @@ from labelmon.alerting.runbooks import runbook_pages
 from labelmon.check import Check
 from labelmon.config import Config
 from labelmon.dashboards import dashboard_files
-from labelmon.docs import checks_page
+from labelmon.docs import BEGIN, checks_page, readme_with_table
 from labelmon.errors import GenerateError
 from labelmon.model import Owner, Urls
 from labelmon.profiles import DEFAULT_ALERTING
@@ -41,6 +41,13 @@ def render(catalogue: Sequence[Check], config: Config | None) -> dict[str, str]:
         **dashboard_files(catalogue, urls),
         "docs/checks.md": checks_page(catalogue),
     }
+
+
+def with_readme(files: Mapping[str, str], catalogue: Sequence[Check], out: Path) -> dict[str, str]:
+    """`files` and, where `out` holds a README.md with the markers, the README with its table of checks."""
+    readme = out / "README.md"
+    text = readme.read_text() if readme.exists() else ""
+    return {**files, "README.md": readme_with_table(text, catalogue)} if BEGIN in text else dict(files)
 
 
 def write(files: Mapping[str, str], out: Path) -> None:

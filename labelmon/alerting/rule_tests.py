@@ -22,7 +22,7 @@ from labelmon.model import Alerting, BurnTier, Severity, Urls
 
 RULES_FROM_TESTS = "../labelmon.rules.yml"
 OWNER = {"pipeline": "pipe", "store": "warehouse", "team": "imaging", "tier": "critical"}
-STEPS = 10  # evaluations before the scenarios are looked at
+STEPS = 4  # evaluations before the scenarios are looked at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ def scenarios(alerting: Alerting) -> list[Scenario]:
 
 
 def _variants(tier: BurnTier, needed: float) -> Iterable[tuple[str, Seen, Seen]]:
-    below = tier.burn * 0.9
+    below = tier.burn * 0.6
     hot = Seen(burn=tier.burn * 2, ratio=0.3, evidence=30, events=200)
     still = Seen(burn=tier.burn * 3, ratio=0.4, evidence=9, events=20)
     flood = Seen(burn=below, ratio=0.9, evidence=30, events=200)
