@@ -36,7 +36,13 @@ def cells_of(counts: Counts, width: int, lag_at: float | None = None) -> list[Ce
         values = tuple(None if value != value else float(value) for value in record[1 + len(keys) :])  # noqa: PLR0124  NaN
         lag = None if lag_at is None else max(0.0, lag_at - start - width)
         found.append(
-            Cell(start=start, width=width, keys=tuple(map(str, record[1 : 1 + len(keys)])), values=values, lag=lag)
+            Cell(
+                start=start,
+                width=width,
+                keys=tuple(map(str, record[1 : 1 + len(keys)])),
+                values=values,
+                lag=lag,
+            )
         )
     return found
 
@@ -67,7 +73,9 @@ def compact(
             continue
         known = merged.get(slot)
         merged[slot] = replace(
-            cell, start=start, width=width,
+            cell,
+            start=start,
+            width=width,
             values=cell.values if known is None else merge_values(ops, known.values, cell.values),
             lag=cell.lag if known is None else _least(known.lag, cell.lag),
         )
@@ -85,9 +93,7 @@ def local_days(timezone: str) -> Callable[[int], tuple[int, int]]:
 
     def bounds(start: int) -> tuple[int, int]:
         day = datetime.fromtimestamp(start, zone).date()
-        edges = [
-            int(datetime(d.year, d.month, d.day, tzinfo=zone).timestamp()) for d in (day, day + timedelta(days=1))
-        ]
+        edges = [int(datetime(d.year, d.month, d.day, tzinfo=zone).timestamp()) for d in (day, day + timedelta(days=1))]
         return edges[0], edges[1] - edges[0]
 
     return bounds

@@ -55,7 +55,7 @@ class Deadline:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """Counted once per item when it settles: at its `overlap`-th distinct annotator or `settle` after its first label."""
+    """Counted once per item when it settles: at its `overlap`-th annotator, or `settle` after its first label."""
 
     kind: str = "item"
 
@@ -225,16 +225,14 @@ class Check:
             pairs += [("labels", "item")]
         return tuple(dict.fromkeys(pairs))
 
-    def _problems(self) -> list[str]:
+    def _problems(self) -> list[str]:  # noqa: C901  one rule after the other
         found = []
         if not NAME.fullmatch(self.name):
             found.append(f"need a name matching {NAME.pattern}")
         if self.relation not in RELATIONS:
             return [*found, f"need a relation of {', '.join(RELATIONS)}, got {self.relation!r}"]
         roles = RELATIONS[self.relation].names
-        found += [
-            f"need keys that are roles of {self.relation}, got {key!r}" for key in self.keys if key not in roles
-        ]
+        found += [f"need keys that are roles of {self.relation}, got {key!r}" for key in self.keys if key not in roles]
         if not self.statistics:
             found.append("need at least one statistic")
         if isinstance(self.slo, EventSlo) and self.slo.good not in self.counts:

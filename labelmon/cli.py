@@ -37,7 +37,11 @@ def _reported(command: Callable[..., None]) -> Callable[..., None]:
 
 
 _config_file = click.option(
-    "--config.file", "config_file", type=click.Path(path_type=Path), default=Path("labelmon.yaml"), show_default=True,
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path),
+    default=Path("labelmon.yaml"),
+    show_default=True,
     help="The config file.",
 )
 
@@ -50,12 +54,32 @@ def main() -> None:
 
 @main.command()
 @_config_file
-@click.option("--web.listen-address", "listen_address", default="127.0.0.1:8790", show_default=True, help="Address to serve on.")
-@click.option("--web.config.file", "web_config_file", type=click.Path(path_type=Path), help="TLS and basic auth, in exporter-toolkit format.")
+@click.option(
+    "--web.listen-address",
+    "listen_address",
+    default="127.0.0.1:8790",
+    show_default=True,
+    help="Address to serve on.",
+)
+@click.option(
+    "--web.config.file",
+    "web_config_file",
+    type=click.Path(path_type=Path),
+    help="TLS and basic auth, in exporter-toolkit format.",
+)
 @click.option("--web.enable-lifecycle", "lifecycle", is_flag=True, help="Allow POST /-/reload.")
-@click.option("--log.level", "log_level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True, help="Log at this level and above.")
+@click.option(
+    "--log.level",
+    "log_level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="Log at this level and above.",
+)
 @_reported
-def run(config_file: Path, listen_address: str, web_config_file: Path | None, log_level: str, *, lifecycle: bool) -> None:
+def run(
+    config_file: Path, listen_address: str, web_config_file: Path | None, log_level: str, *, lifecycle: bool
+) -> None:
     """Run the daemon: sample, measure, serve /metrics. SIGHUP reloads, SIGTERM drains."""
     from labelmon.service import serve  # noqa: PLC0415
 
@@ -64,8 +88,20 @@ def run(config_file: Path, listen_address: str, web_config_file: Path | None, lo
 
 @main.command()
 @_config_file
-@click.option("--at", "at", metavar="ISO8601", help="Measure as of this instant; rows after it do not exist. Default: now.")
-@click.option("--format", "form", type=click.Choice(["table", "json", "openmetrics"]), default="table", show_default=True, help="How to print.")
+@click.option(
+    "--at",
+    "at",
+    metavar="ISO8601",
+    help="Measure as of this instant; rows after it do not exist. Default: now.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "openmetrics"]),
+    default="table",
+    show_default=True,
+    help="How to print.",
+)
 @click.option("--dataset", "only", help="Only this dataset.")
 @click.option("--push-to", "push_to", metavar="URL", help="Also push the gauges to a Pushgateway.")
 @_reported
@@ -107,7 +143,12 @@ def config_schema() -> None:
 
 
 @main.command()
-@click.option("--config.file", "config_file", type=click.Path(path_type=Path), help="The config file; without it the defaults.")
+@click.option(
+    "--config.file",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The config file; without it the defaults.",
+)
 @click.option("--check", "check_only", is_flag=True, help="Exit 1 with a diff when files are stale; write nothing.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder to write to.", show_default="here")
 @_reported
@@ -157,9 +198,24 @@ def backfill(config_file: Path, since: str, only: str | None) -> None:
 
 
 @main.command()
-@click.option("--incident", type=click.Choice(["accuracy", "backlog", "outage"]), help="Start this incident after a minute.")
-@click.option("--web.listen-address", "listen_address", default="127.0.0.1:8790", show_default=True, help="Address to serve on.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Where the demo keeps its files.", show_default="./demo-data")
+@click.option(
+    "--incident",
+    type=click.Choice(["accuracy", "backlog", "outage"]),
+    help="Start this incident after a minute.",
+)
+@click.option(
+    "--web.listen-address",
+    "listen_address",
+    default="127.0.0.1:8790",
+    show_default=True,
+    help="Address to serve on.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Where the demo keeps its files.",
+    show_default="./demo-data",
+)
 @click.option("--minutes", type=float, help="Stop after so many minutes.")
 @_reported
 def demo(incident: str | None, listen_address: str, folder: Path | None, minutes: float | None) -> None:

@@ -85,7 +85,7 @@ class Counts:
         """Every value of `key` outside `keep` becomes `other`."""
         kept = set(keep)
         values = set(self.frame[key])
-        return self.rename_values(key, {value: OTHER for value in values - kept})
+        return self.rename_values(key, dict.fromkeys(values - kept, OTHER))
 
     def suppress(self, minimum: int) -> Self:
         """Only the groups of at least `minimum` rows: small cells may point at people."""

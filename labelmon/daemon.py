@@ -82,7 +82,7 @@ class Daemon:
             try:
                 config = load(self.path)
                 if config.ledger_url != self.config.ledger_url:
-                    raise LabelmonError("ledger.url changed: restart labelmon to move the ledger")
+                    raise LabelmonError("ledger.url changed: restart labelmon to move the ledger")  # noqa: TRY301
                 pseudonyms = load_pseudonyms(config.pseudonym_keys, config.path.resolve().parent)
             except LabelmonError as error:
                 count = len(error.problems) if isinstance(error, ConfigError) else 1
@@ -123,7 +123,11 @@ class Daemon:
             waiting = sorted(set(self.config.datasets) - set(self.results))
         return {
             "at": iso(self.clock()),
-            "config": {"file": self.path.name, "reload_error": self.reload_error, "notices": list(self.config.notices)},
+            "config": {
+                "file": self.path.name,
+                "reload_error": self.reload_error,
+                "notices": list(self.config.notices),
+            },
             "datasets": [as_json(result) for result in results],
             "not_sampled_yet": waiting,
         }
@@ -141,7 +145,8 @@ class Daemon:
             self.schedule.slots = {name: spec.max_concurrency for name, spec in config.stores.items()}
             jobs = {
                 name: Job(
-                    name=name, interval=dataset.interval,
+                    name=name,
+                    interval=dataset.interval,
                     stores=frozenset(relation.store for relation in dataset.relations.values()),
                 )
                 for name, dataset in config.datasets.items()
@@ -151,8 +156,12 @@ class Daemon:
 
     def _sampler(self, config: Config, dataset: Dataset) -> DatasetSampler:
         return DatasetSampler(
-            dataset=dataset, stores=self.stores, ledger=self.ledger, pseudonyms=self.pseudonyms,
-            alerting=config.alerting, catalogue=self.catalogue,
+            dataset=dataset,
+            stores=self.stores,
+            ledger=self.ledger,
+            pseudonyms=self.pseudonyms,
+            alerting=config.alerting,
+            catalogue=self.catalogue,
         )
 
     def _workers(self) -> int:
@@ -236,5 +245,3 @@ class Daemon:
 def max_age(dataset: Dataset) -> float:
     """How long a dataset's numbers may be shown without a new cycle: five intervals, at least 10 s."""
     return max(10.0, 5 * dataset.interval)
-
-

@@ -42,7 +42,8 @@ def checks_table(catalogue: Sequence[Check]) -> str:
     rows = ["| check | says | default objective | tells |", "|---|---|---|---|"]
     for check in catalogue:
         tells = " and ".join(severity.value for severity in check.severities)
-        rows.append(f"| [`{check.name}`](docs/checks.md#{check.name}) ({check.seed_ref}) | {check.help} | {objective_text(check)} | {tells} |")
+        link = f"[`{check.name}`](docs/checks.md#{check.name}) ({check.seed_ref})"
+        rows.append(f"| {link} | {check.help} | {objective_text(check)} | {tells} |")
     return "\n".join(rows) + "\n"
 
 

@@ -13,7 +13,7 @@ from labelmon.errors import StoreError, UsageError
 from labelmon.model import Dataset
 from labelmon.once import measure_once, span_of
 from labelmon.pseudonyms import load_pseudonyms
-from labelmon.sampler import describe, targets_of
+from labelmon.reading import describe, targets_of
 from labelmon.stores import open_store, statement
 
 

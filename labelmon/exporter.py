@@ -56,9 +56,7 @@ class Snapshot:
         """(bytes, content type, content encoding) for a request's Accept and Accept-Encoding headers."""
         wants_openmetrics = "application/openmetrics-text" in accept
         wants_gzip = "gzip" in accept_encoding
-        plain, packed = (
-            (self.openmetrics, self.openmetrics_gzip) if wants_openmetrics else (self.text, self.text_gzip)
-        )
+        plain, packed = (self.openmetrics, self.openmetrics_gzip) if wants_openmetrics else (self.text, self.text_gzip)
         kind = OPENMETRICS_TYPE if wants_openmetrics else TEXT_TYPE
         return (packed, kind, "gzip") if wants_gzip else (plain, kind, "")
 
@@ -92,9 +90,12 @@ def expose(samples: Iterable[Sample], at: float, *, process: bool = True) -> Sna
     registry.register(_Samples(samples))
     if process:
         ProcessCollector(registry=registry)
-    text, openmetrics = render_text(registry), render_openmetrics(registry)
+    text, openmetrics = render_text(registry), render_openmetrics(registry)  # type: ignore[no-untyped-call]
     return Snapshot(
-        at=at, text=text, text_gzip=gzip.compress(text, 1), openmetrics=openmetrics,
+        at=at,
+        text=text,
+        text_gzip=gzip.compress(text, 1),
+        openmetrics=openmetrics,
         openmetrics_gzip=gzip.compress(openmetrics, 1),
     )
 

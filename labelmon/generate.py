@@ -68,13 +68,17 @@ def write(files: Mapping[str, str], out: Path) -> None:
 
 def check(files: Mapping[str, str], out: Path) -> str:
     """A unified diff from what is below `out` to what should be; '' when all is fresh."""
-    found = []
+    found: list[str] = []
     for name, text in sorted(files.items()):
         path = out / name
         there = path.read_text() if path.exists() else ""
         if there != text:
             found += difflib.unified_diff(
-                there.splitlines(keepends=True), text.splitlines(keepends=True), name, f"{name} (generated)", n=1
+                there.splitlines(keepends=True),
+                text.splitlines(keepends=True),
+                name,
+                f"{name} (generated)",
+                n=1,
             )
     found += [f"{path.relative_to(out)}: generated once, no longer made\n" for path in _left_over(files, out)]
     return "".join(found)

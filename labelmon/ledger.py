@@ -44,7 +44,8 @@ from labelmon.errors import LedgerError
 _METADATA = MetaData()
 _META = Table("labelmon_meta", _METADATA, Column("key", String(64), primary_key=True), Column("value", Text))
 _SERIES = Table(
-    "labelmon_series", _METADATA,
+    "labelmon_series",
+    _METADATA,
     Column("id", Integer, primary_key=True),
     Column("dataset", String(255), nullable=False),
     Column("name", String(255), nullable=False),
@@ -61,7 +62,8 @@ _SERIES = Table(
     UniqueConstraint("dataset", "name", "definition"),
 )
 _CELLS = Table(
-    "labelmon_cells", _METADATA,
+    "labelmon_cells",
+    _METADATA,
     Column("series", Integer, nullable=False),
     Column("start", Integer, nullable=False),
     Column("width", Integer, nullable=False),
@@ -141,7 +143,13 @@ class Ledger:
         with self._transaction() as connection:
             rows = connection.execute(query).all()
         return [
-            Cell(start=start, width=width, keys=tuple(json.loads(keys)), values=tuple(json.loads(vals)), lag=lag)
+            Cell(
+                start=start,
+                width=width,
+                keys=tuple(json.loads(keys)),
+                values=tuple(json.loads(vals)),
+                lag=lag,
+            )
             for start, width, keys, vals, lag in rows
         ]
 
@@ -177,7 +185,9 @@ class Ledger:
             with self.lock, self.engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise LedgerError(f"ledger: {type(getattr(error, 'orig', None) or error).__name__}: {_said(error)}") from error
+            raise LedgerError(
+                f"ledger: {type(getattr(error, 'orig', None) or error).__name__}: {_said(error)}"
+            ) from error
 
 
 def open_ledger(url: str) -> Ledger:
@@ -234,7 +244,9 @@ def _apply(connection: Connection, change: Change) -> None:
     for cell in change.drop:
         connection.execute(
             delete(_CELLS).where(
-                _CELLS.c.series == state.id, _CELLS.c.start == cell.start, _CELLS.c["keys"] == json.dumps(cell.keys)
+                _CELLS.c.series == state.id,
+                _CELLS.c.start == cell.start,
+                _CELLS.c["keys"] == json.dumps(cell.keys),
             )
         )
     if change.put:
@@ -242,8 +254,12 @@ def _apply(connection: Connection, change: Change) -> None:
             insert(_CELLS),
             [
                 {
-                    "series": state.id, "start": cell.start, "width": cell.width, "keys": json.dumps(cell.keys),
-                    "vals": json.dumps(cell.values), "lag": cell.lag,
+                    "series": state.id,
+                    "start": cell.start,
+                    "width": cell.width,
+                    "keys": json.dumps(cell.keys),
+                    "vals": json.dumps(cell.values),
+                    "lag": cell.lag,
                 }
                 for cell in change.put
             ],
@@ -252,15 +268,29 @@ def _apply(connection: Connection, change: Change) -> None:
         update(_SERIES)
         .where(_SERIES.c.id == state.id)
         .values(
-            hot=state.hot, full=state.full, reconciled=state.reconciled, history_start=state.history_start,
-            coarse_before=state.coarse_before, daily_before=state.daily_before, held_since=state.held_since,
+            hot=state.hot,
+            full=state.full,
+            reconciled=state.reconciled,
+            history_start=state.history_start,
+            coarse_before=state.coarse_before,
+            daily_before=state.daily_before,
+            held_since=state.held_since,
             profiles=json.dumps(dict(state.profiles)),
         )
     )
 
 
 def _state(row: Any) -> SeriesState:
-    names = ("id", "hot", "full", "reconciled", "history_start", "coarse_before", "daily_before", "held_since")
+    names = (
+        "id",
+        "hot",
+        "full",
+        "reconciled",
+        "history_start",
+        "coarse_before",
+        "daily_before",
+        "held_since",
+    )
     state = SeriesState(**{name: row[name] for name in names})
     return replace(state, profiles=tuple(sorted(json.loads(row["profiles"] or "{}").items())))
 

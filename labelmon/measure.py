@@ -68,9 +68,7 @@ def measure(dataset: Dataset, points: Iterable[Point], now: float, pace: Pace, a
     return Board(measurements=tuple(measurements), slos=tuple(slos))
 
 
-def estimates(
-    dataset: Dataset, check: Check, objective: Objective, counts: Counts, at: float
-) -> list[Measurement]:
+def estimates(dataset: Dataset, check: Check, objective: Objective, counts: Counts, at: float) -> list[Measurement]:
     """The check's estimates of `counts`, as measurements under the objective's scope and window."""
     window = ""
     if isinstance(check.slo, EventSlo):
@@ -98,9 +96,7 @@ def _main_counts(point: Point, now: float, pace: Pace) -> tuple[Counts, int, int
     return counts.where(**point.keys_scope), start, end
 
 
-def _event_status(
-    dataset: Dataset, point: Point, window: tuple[int, int], pace: Pace, alerting: Alerting
-) -> SloStatus:
+def _event_status(dataset: Dataset, point: Point, window: tuple[int, int], pace: Pace, alerting: Alerting) -> SloStatus:
     objective = point.objective
     start, end = window
     budget = objective.budget or 0.0
@@ -122,9 +118,18 @@ def _event_status(
     elif profile == naming.THRESHOLD_ONLY:
         state, reason = State.INSUFFICIENT, "no alert window has the power to judge so few or so late events"
     return SloStatus(
-        dataset=dataset.name, check=point.check.name, scope=objective.scope, objective=objective, events=events,
-        errors=errors, budget_remaining=budget_remaining(events, errors, budget), history=covered / span,
-        state=state, reason=reason, profile=profile, windows=tuple(counted),
+        dataset=dataset.name,
+        check=point.check.name,
+        scope=objective.scope,
+        objective=objective,
+        events=events,
+        errors=errors,
+        budget_remaining=budget_remaining(events, errors, budget),
+        history=covered / span,
+        state=state,
+        reason=reason,
+        profile=profile,
+        windows=tuple(counted),
     )
 
 
@@ -152,21 +157,39 @@ def _events(point: Point, start: int, end: int) -> tuple[float, float]:
 
 def _gauge_status(dataset: Dataset, point: Point, counts: Counts) -> SloStatus:
     return SloStatus(
-        dataset=dataset.name, check=point.check.name, scope=point.objective.scope, objective=point.objective,
-        events=counts.rows, errors=0.0, budget_remaining=None, history=1.0, state=State.OK,
+        dataset=dataset.name,
+        check=point.check.name,
+        scope=point.objective.scope,
+        objective=point.objective,
+        events=counts.rows,
+        errors=0.0,
+        budget_remaining=None,
+        history=1.0,
+        state=State.OK,
     )
 
 
 def _unmeasured(dataset: Dataset, point: Point) -> SloStatus:
     return SloStatus(
-        dataset=dataset.name, check=point.check.name, scope=point.objective.scope, objective=point.objective,
-        events=0.0, errors=0.0, budget_remaining=None, history=0.0, state=State.ERROR, reason=point.failure,
+        dataset=dataset.name,
+        check=point.check.name,
+        scope=point.objective.scope,
+        objective=point.objective,
+        events=0.0,
+        errors=0.0,
+        budget_remaining=None,
+        history=0.0,
+        state=State.ERROR,
+        reason=point.failure,
     )
 
 
 def _error(dataset: Dataset, point: Point) -> Measurement:
     estimate = Estimate(
-        statistic=point.check.main.name, value=None, state=State.ERROR, reason=point.failure or "not sampled yet"
+        statistic=point.check.main.name,
+        value=None,
+        state=State.ERROR,
+        reason=point.failure or "not sampled yet",
     )
     return Measurement(
         dataset=dataset.name, check=point.check.name, estimate=estimate, labels=dict(point.objective.scope)

@@ -13,7 +13,7 @@ from labelmon.estimators.proportion import fewest_events
 from labelmon.measure import estimates
 from labelmon.model import Dataset, Estimate, Measurement, SloStatus, State
 from labelmon.pseudonyms import Pseudonyms
-from labelmon.sampler import Target, describe, read_counts, targets_of
+from labelmon.reading import Target, describe, read_counts, targets_of
 from labelmon.stores import Span, Store
 from labelmon.stores.statements import YEAR_2000_MS
 
@@ -30,7 +30,11 @@ class Reading:
 
 
 def measure_once(
-    dataset: Dataset, stores: Mapping[str, Store], catalogue: Sequence[Check], at: float, pseudonyms: Pseudonyms
+    dataset: Dataset,
+    stores: Mapping[str, Store],
+    catalogue: Sequence[Check],
+    at: float,
+    pseudonyms: Pseudonyms,
 ) -> Reading:
     """Every objective of `dataset` over its window that ends at `at`; a failing store fails its checks alone."""
     targets, off = targets_of(dataset, catalogue)
@@ -46,7 +50,10 @@ def measure_once(
         measurements += found
         slos.append(status)
     return Reading(
-        dataset=dataset, measurements=tuple(measurements), slos=tuple(slos), off=off,
+        dataset=dataset,
+        measurements=tuple(measurements),
+        slos=tuple(slos),
+        off=off,
         failures=tuple(dict.fromkeys(failures)),
     )
 
@@ -77,8 +84,15 @@ def _measure(
         if events < needed:
             state, reason = State.INSUFFICIENT, f"{events:g} events; {needed} could prove a total failure"
     status = SloStatus(
-        dataset=dataset.name, check=target.check.name, scope=objective.scope, objective=objective, events=events,
-        errors=errors, budget_remaining=budget_remaining(events, errors, budget), history=1.0, state=state,
+        dataset=dataset.name,
+        check=target.check.name,
+        scope=objective.scope,
+        objective=objective,
+        events=events,
+        errors=errors,
+        budget_remaining=budget_remaining(events, errors, budget),
+        history=1.0,
+        state=state,
         reason=reason,
     )
     return found, status
@@ -89,13 +103,17 @@ def _failed(dataset: Dataset, target: Target, error: StoreError) -> tuple[list[M
         statistic=target.check.main.name, value=None, state=State.ERROR, reason=f"{error.reason}: {error}"
     )
     scope = target.objective.scope
-    measurement = Measurement(
-        dataset=dataset.name, check=target.check.name, estimate=estimate, labels=dict(scope)
-    )
+    measurement = Measurement(dataset=dataset.name, check=target.check.name, estimate=estimate, labels=dict(scope))
     status = SloStatus(
-        dataset=dataset.name, check=target.check.name, scope=scope, objective=target.objective, events=0.0,
-        errors=0.0, budget_remaining=None, history=0.0, state=State.ERROR, reason=error.reason,
+        dataset=dataset.name,
+        check=target.check.name,
+        scope=scope,
+        objective=target.objective,
+        events=0.0,
+        errors=0.0,
+        budget_remaining=None,
+        history=0.0,
+        state=State.ERROR,
+        reason=error.reason,
     )
     return [measurement], status
-
-

@@ -12,7 +12,7 @@ from labelmon.config import Config, load
 from labelmon.durations import format_duration
 from labelmon.errors import ConfigError, Problem, StoreError
 from labelmon.model import Dataset
-from labelmon.sampler import missing_columns, targets_of
+from labelmon.reading import missing_columns, targets_of
 from labelmon.stores import Reader, open_store
 
 

@@ -69,9 +69,14 @@ def pace_of(dataset: Dataset, bucket: int, windows: Iterable[int]) -> Pace:
     longest = max([HOUR, *windows])
     recount = dataset.recount_interval
     return Pace(
-        bucket=bucket, coarse=coarse_width(dataset.timezone), lateness=dataset.lateness, visibility=visibility,
+        bucket=bucket,
+        coarse=coarse_width(dataset.timezone),
+        lateness=dataset.lateness,
+        visibility=visibility,
         recount_interval=max(900.0, dataset.lateness / 48) if recount is None else recount,
-        reconcile_interval=dataset.reconcile_interval, longest=longest, timezone=dataset.timezone,
+        reconcile_interval=dataset.reconcile_interval,
+        longest=longest,
+        timezone=dataset.timezone,
     )
 
 
@@ -120,7 +125,7 @@ class Outcome:
     kept: int
 
 
-def settle_cells(  # noqa: PLR0913  one call site, all of it needed
+def settle_cells(
     old: Sequence[Cell],
     new: Sequence[Cell],
     *,
@@ -160,12 +165,14 @@ def settle_cells(  # noqa: PLR0913  one call site, all of it needed
     if old_before is not None:
         corrected = sum(
             abs(before.get(s, nothing)[rows] - after.get(s, nothing)[rows])
-            for s in {*before, *after} if s < old_before and s not in keep
+            for s in {*before, *after}
+            if s < old_before and s not in keep
         )
     lags = {(cell.start, cell.keys): cell.lag for cell in old}
     fresh = [
         replace(cell, lag=lags[cell.start, cell.keys]) if (cell.start, cell.keys) in lags else cell
-        for cell in new if cell.start not in keep
+        for cell in new
+        if cell.start not in keep
     ]
     cells = [*(cell for cell in old if cell.start in keep), *fresh]
     drop, put = difference(old, cells)
@@ -182,7 +189,13 @@ def difference(old: Sequence[Cell], new: Sequence[Cell]) -> tuple[list[Cell], li
 
 
 def compacted(
-    cells: Sequence[Cell], ops: Sequence[Op], pace: Pace, coarse_before: int, daily_before: int, *, snapshot: bool
+    cells: Sequence[Cell],
+    ops: Sequence[Op],
+    pace: Pace,
+    coarse_before: int,
+    daily_before: int,
+    *,
+    snapshot: bool,
 ) -> list[Cell]:
     """`cells` with those before the two borders in their larger buckets."""
     fine = [cell for cell in cells if cell.start >= coarse_before]

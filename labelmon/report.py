@@ -25,9 +25,7 @@ def read_all(config: Config, at: float, only: str | None) -> list[Reading]:
     """Every dataset (or `only` one) measured as of `at`."""
     stores = {name: open_store(spec) for name, spec in config.stores.items()}
     pseudonyms = load_pseudonyms(config.pseudonym_keys)
-    return [
-        measure_once(dataset, stores, catalogue(), at, pseudonyms) for dataset in _picked(config, only)
-    ]
+    return [measure_once(dataset, stores, catalogue(), at, pseudonyms) for dataset in _picked(config, only)]
 
 
 def render(readings: Sequence[Reading], at: float, form: str) -> str:
@@ -54,7 +52,9 @@ def push(readings: Sequence[Reading], at: float, url: str) -> None:
     body = expose(_samples(readings, at), at, process=False).text
     try:
         answer = requests.put(
-            f"{url.rstrip('/')}/metrics/job/labelmon", data=body, timeout=10,
+            f"{url.rstrip('/')}/metrics/job/labelmon",
+            data=body,
+            timeout=10,
             headers={"Content-Type": "text/plain; version=0.0.4"},
         )
     except requests.RequestException as error:
@@ -78,7 +78,11 @@ def backfill(config: Config, since: float, only: str | None, now: float) -> str:
     lines = []
     for dataset in _picked(config, only):
         sampler = DatasetSampler(
-            dataset=dataset, stores=stores, ledger=ledger, pseudonyms=pseudonyms, alerting=config.alerting,
+            dataset=dataset,
+            stores=stores,
+            ledger=ledger,
+            pseudonyms=pseudonyms,
+            alerting=config.alerting,
             catalogue=catalogue(),
         )
         result = sampler.cycle(now, since=int(since))
@@ -109,7 +113,7 @@ def _samples(readings: Sequence[Reading], at: float) -> Iterator[Sample]:
 
 
 def _table(readings: Sequence[Reading], at: float) -> Iterator[str]:
-    rows = [("DATASET", "CHECK", "SCOPE", "STATISTIC", "VALUE", "95 % INTERVAL", "N", "STATE")]
+    rows: list[tuple[str, ...]] = [("DATASET", "CHECK", "SCOPE", "STATISTIC", "VALUE", "95 % INTERVAL", "N", "STATE")]
     for reading in readings:
         rows += [_row(measurement) for measurement in reading.measurements]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

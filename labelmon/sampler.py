@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from labelmon.buckets import bucket_width
 from labelmon.cells import Cell, cells_of, local_days
 from labelmon.check import Check
-from labelmon.counts import BUCKET, OTHER, Counts
+from labelmon.counts import Counts
 from labelmon.errors import StoreError
 from labelmon.ledger import Change, Ledger, SeriesState
 from labelmon.measure import Board, Point, measure
-from labelmon.model import Alerting, Dataset, Objective, Relation
+from labelmon.model import Alerting, Dataset, Objective
 from labelmon.pseudonyms import Pseudonyms
+from labelmon.reading import Target, describe, earliest_row, read_counts, targets_of
 from labelmon.recount import (
     Outcome,
     Pace,
@@ -28,20 +28,8 @@ from labelmon.recount import (
     settle_cells,
     spans,
 )
-from labelmon.stores import Reader, Series, Span, Store, earliest_statement, statement
-from labelmon.stores.series import series_for, why_off
+from labelmon.stores import Reader, Series, Span, Store
 from labelmon.timeline import Timeline, timeline
-
-MOST_GROUPS = 50  # values of a key that are told apart; the rest is `other`
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """One objective of one check and the series that holds its counts."""
-
-    check: Check
-    objective: Objective
-    series: Series
 
 
 @dataclass(kw_only=True)
@@ -140,7 +128,11 @@ class DatasetSampler:
         return self._result(now, health)
 
     def _count_one(
-        self, reader: Reader, series: Series, now: float, since: int | None,
+        self,
+        reader: Reader,
+        series: Series,
+        now: float,
+        since: int | None,
         changes: list[tuple[Track, Change, list[Cell], int]],
     ) -> None:
         track = self._track(series)
@@ -191,14 +183,21 @@ class DatasetSampler:
             old = compacted(old, list(ops.values()), pace, border, daily, snapshot=False)
         fresh: list[Cell] = []
         for low, high, width in spans(start, now, pace, border):
-            counts = self._read(reader, series, types, Span(start_ms=low * 1000, end_ms=high * 1000, width=width), at_ms)
+            counts = self._read(
+                reader, series, types, Span(start_ms=low * 1000, end_ms=high * 1000, width=width), at_ms
+            )
             fresh += cells_of(counts, width, None if state.full is None else state.hot)
         if reach is not Reach.HOT:
             fresh = compacted(fresh, list(ops.values()), pace, border, daily, snapshot=False)
         aged = state.full - pace.lateness if reach is Reach.ALL and state.full is not None else None
         outcome: Outcome = settle_cells(
-            old, fresh, ops=ops, joined=series.labels is not None,
-            protected_until=earliest, old_before=aged, was_held=state.held_since is not None,
+            old,
+            fresh,
+            ops=ops,
+            joined=series.labels is not None,
+            protected_until=earliest,
+            old_before=aged,
+            was_held=state.held_since is not None,
         )
         older = compacted(before, list(ops.values()), pace, border, daily, snapshot=False)
         cells = [*older, *outcome.cells] if reach is not Reach.HOT else outcome.cells
@@ -209,7 +208,11 @@ class DatasetSampler:
         history = min([h for h in (history, *older_starts) if h is not None], default=start)
         track.corrected += outcome.corrected
         moved = replace(
-            state, hot=now, coarse_before=border or None, daily_before=daily or None, history_start=history,
+            state,
+            hot=now,
+            coarse_before=border or None,
+            daily_before=daily or None,
+            history_start=history,
             full=state.full if reach is Reach.HOT else now,
             reconciled=now if reach is Reach.ALL else state.reconciled,
             held_since=(now if outcome.held else None) if reach is Reach.ALL else state.held_since,
@@ -238,14 +241,16 @@ class DatasetSampler:
         cells = [*compacted(kept, ops, self.pace, border, daily, snapshot=True), *fresh]
         drop, put = difference(old, cells)
         moved = replace(
-            state, hot=now, full=now, coarse_before=border or None, daily_before=daily or None,
+            state,
+            hot=now,
+            full=now,
+            coarse_before=border or None,
+            daily_before=daily or None,
             history_start=state.history_start if state.history_start is not None else start,
         )
         return track, Change(state=moved, drop=drop, put=put), cells, edge
 
-    def _read(
-        self, reader: Reader, series: Series, types: dict[str, dict[str, str]], span: Span, at_ms: int
-    ) -> Counts:
+    def _read(self, reader: Reader, series: Series, types: dict[str, dict[str, str]], span: Span, at_ms: int) -> Counts:
         return read_counts(reader, series, types, span, at_ms, self.pseudonyms)
 
     def _track(self, series: Series) -> Track:
@@ -269,115 +274,58 @@ class DatasetSampler:
                 continue
             remembered = dict(track.state.profiles).get(_scope_text(target.objective), "")
             point = Point(
-                check=target.check, objective=target.objective, line=track.line, history=track.state.history_start,
-                failure=track.failure, sampled_at=track.sampled_at, profile=remembered,
-                is_snapshot=target.series.is_snapshot, keys_scope=_keys_scope(target),
+                check=target.check,
+                objective=target.objective,
+                line=track.line,
+                history=track.state.history_start,
+                failure=track.failure,
+                sampled_at=track.sampled_at,
+                profile=remembered,
+                is_snapshot=target.series.is_snapshot,
+                keys_scope=_keys_scope(target),
             )
             points.append((track, point))
         board = measure(self.dataset, [p for _, p in points], now, self.pace, self.alerting)
         self._remember(points, board)
         runs = []
         for check in {t.check.name: t.check for t in self.targets}.values():
-            mine = [self.tracks[t.series.name] for t in self.targets if t.check is check and t.series.name in self.tracks]
+            mine = [
+                self.tracks[t.series.name] for t in self.targets if t.check is check and t.series.name in self.tracks
+            ]
             bad = next((t for t in mine if t.failure), None)
             starts = [t.state.history_start for t in mine if t.state.history_start is not None]
             runs.append(
                 CheckRun(
-                    check=check.name, reason=bad.reason if bad else "", message=bad.failure if bad else "",
-                    corrected=sum(t.corrected for t in mine), held=any(t.state.held_since for t in mine),
+                    check=check.name,
+                    reason=bad.reason if bad else "",
+                    message=bad.failure if bad else "",
+                    corrected=sum(t.corrected for t in mine),
+                    held=any(t.state.held_since for t in mine),
                     history_start=min(starts, default=None),
                 )
             )
         return CycleResult(
-            dataset=self.dataset, at=now, window_end=self.pace.window_end(now), board=board, runs=tuple(runs),
-            off=self.off, stores=health,
+            dataset=self.dataset,
+            at=now,
+            window_end=self.pace.window_end(now),
+            board=board,
+            runs=tuple(runs),
+            off=self.off,
+            stores=health,
         )
 
     def _remember(self, points: Iterable[tuple[Track, Point]], board: Board) -> None:
         """Keeps each scope's profile with its series, so that hysteresis outlives a restart."""
         for track, point in points:
-            status = next((s for s in board.slos if s.check == point.check.name and s.objective is point.objective), None)
+            status = next(
+                (s for s in board.slos if s.check == point.check.name and s.objective is point.objective),
+                None,
+            )
             if status is None or not status.profile:
                 continue
             profiles = {**dict(track.state.profiles), _scope_text(point.objective): status.profile}
             if tuple(sorted(profiles.items())) != track.state.profiles:
                 track.state = replace(track.state, profiles=tuple(sorted(profiles.items())))
-
-
-def targets_of(dataset: Dataset, catalogue: Sequence[Check]) -> tuple[list[Target], dict[str, str]]:
-    """The objectives of a dataset that can be measured, and why the other checks are off."""
-    targets, off = [], {}
-    for check in catalogue:
-        reason = why_off(check, dataset)
-        objectives = dataset.objectives.get(check.name, ())
-        if reason or not objectives:
-            off[check.name] = reason or "no objective is set"
-            continue
-        targets += [
-            Target(check=check, objective=objective, series=series_for(check, dataset, objective))
-            for objective in objectives
-        ]
-    return targets, off
-
-
-def describe(reader: Reader, series: Series, known: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Engine types of every column the series' relations map; `known` is filled as a cache.
-
-    Raises
-    ------
-    StoreError : `missing_column`, naming the column and what there is.
-    """
-    for relation in series.relations:
-        if relation.name not in known:
-            known[relation.name] = reader.columns(relation)
-        missing = missing_columns(relation, known[relation.name])
-        if missing:
-            there = ", ".join(sorted(known.pop(relation.name)))
-            raise StoreError(
-                f"store {reader.store}: relation {relation.name} has no column {', '.join(missing)}; there are: {there}",
-                reason="missing_column", retryable=False,
-            )
-    return known
-
-
-def missing_columns(relation: Relation, there: Iterable[str]) -> list[str]:
-    """Columns that a relation maps or filters by and the store does not have."""
-    return sorted({*relation.columns.values(), *relation.where} - set(there))
-
-
-def earliest_row(reader: Reader, series: Series, types: dict[str, dict[str, str]], at_ms: int) -> int | None:
-    """Event time (s) up to which retention may have taken rows: the latest of the relations' earliest rows.
-
-    None when a relation is empty: then nothing in it can be told from a purge.
-    """
-    delay = (series.within or 0.0) + series.settle
-    found = []
-    for relation in series.relations:
-        if series.labels is relation and not {"labeled_at", "stored_at"} & set(relation.columns):
-            continue
-        ((earliest_ms,),) = reader.fetch(earliest_statement(series, reader.dialect, types, relation, at_ms))
-        if earliest_ms is None:
-            return None
-        found.append(earliest_ms / 1000 + delay)
-    return int(max(found)) if found else None
-
-
-def read_counts(
-    reader: Reader, series: Series, types: dict[str, dict[str, str]], span: Span, at_ms: int, pseudonyms: Pseudonyms
-) -> Counts:
-    """The counts of a span, people already pseudonyms and rare values of a key folded into `other`."""
-    rows = reader.fetch(statement(series, reader.dialect, types, span, at_ms))
-    counts = Counts.of((BUCKET, *series.keys), series.ops, [row for row in rows if _counted(row, series)])
-    counts = pseudonyms.apply(counts)
-    for key in series.keys:
-        totals = counts.project((key,)).frame.sort_values(["rows", key], ascending=[False, True])
-        if len(totals) > MOST_GROUPS:
-            counts = counts.fold(key, {*totals[key].iloc[: MOST_GROUPS - 1], OTHER})
-    return counts
-
-
-def _counted(row: tuple[object, ...], series: Series) -> bool:
-    return row[0] is not None and (series.is_snapshot or bool(row[1 + len(series.keys)]))
 
 
 def _scope_text(objective: Objective) -> str:
@@ -387,4 +335,3 @@ def _scope_text(objective: Objective) -> str:
 def _keys_scope(target: Target) -> dict[str, str]:
     """The part of the scope that picks keys of the series (a deadline's `within` is the series itself)."""
     return {k: v for k, v in target.objective.scope.items() if k in target.series.keys}
-

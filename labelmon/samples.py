@@ -17,14 +17,22 @@ def samples_of(result: CycleResult, catalogue: Mapping[str, Check]) -> Iterator[
     """Every sample of a dataset's cycle, self-metrics left out."""
     dataset = result.dataset
     yield _gauge(
-        naming.DATASET_INFO, "Who owns a dataset, and where it lives.",
+        naming.DATASET_INFO,
+        "Who owns a dataset, and where it lives.",
         {
-            naming.DATASET: dataset.name, naming.PIPELINE: dataset.pipeline, naming.STORE: dataset.store,
-            naming.TEAM: dataset.owner.team, naming.TIER: dataset.tier.value,
-        }, 1,
+            naming.DATASET: dataset.name,
+            naming.PIPELINE: dataset.pipeline,
+            naming.STORE: dataset.store,
+            naming.TEAM: dataset.owner.team,
+            naming.TIER: dataset.tier.value,
+        },
+        1,
     )
     yield _gauge(
-        naming.DATASET_SAMPLED, "When the dataset was last sampled.", {naming.DATASET: dataset.name}, result.at
+        naming.DATASET_SAMPLED,
+        "When the dataset was last sampled.",
+        {naming.DATASET: dataset.name},
+        result.at,
     )
     for measurement in result.board.measurements:
         yield from measured_samples(measurement, catalogue[measurement.check], result.at)
@@ -38,9 +46,7 @@ def measured_samples(measurement: Measurement, check: Check, at: float) -> Itera
     labels = {naming.DATASET: measurement.dataset, naming.SCOPE: _scope(measurement.labels)}
     statistic = check.statistic(estimate.statistic)
     if statistic is check.main and estimate.state is not State.ERROR:
-        yield _gauge(
-            naming.observations(check), f"Observations behind the gauges of {check.name}.", labels, estimate.n
-        )
+        yield _gauge(naming.observations(check), f"Observations behind the gauges of {check.name}.", labels, estimate.n)
     if estimate.value is None or estimate.state is not State.OK:
         return
     value = at - estimate.value if statistic.age else estimate.value
@@ -58,8 +64,10 @@ def slo_samples(status: SloStatus, check: Check) -> Iterator[Sample]:
     if isinstance(check.slo, GaugeSlo):
         if objective.value is not None:
             yield _gauge(
-                naming.objective_gauge(check), f"Objective of {check.name}, in base units.",
-                {key: labels[key] for key in (naming.DATASET, naming.SCOPE)}, objective.value,
+                naming.objective_gauge(check),
+                f"Objective of {check.name}, in base units.",
+                {key: labels[key] for key in (naming.DATASET, naming.SCOPE)},
+                objective.value,
             )
         return
     target = 1.0 if objective.kind is ObjectiveKind.NONE_BAD else objective.value
@@ -68,17 +76,24 @@ def slo_samples(status: SloStatus, check: Check) -> Iterator[Sample]:
     if status.state is State.ERROR:
         return
     yield _gauge(
-        naming.SLO_HISTORY, "Share of the objective's window that the ledger has history for.", labels, status.history
+        naming.SLO_HISTORY,
+        "Share of the objective's window that the ledger has history for.",
+        labels,
+        status.history,
     )
     if status.budget_remaining is not None:
         yield _gauge(
-            naming.SLO_BUDGET_REMAINING, "Share of the error budget that is left; negative when overspent.",
-            labels, status.budget_remaining,
+            naming.SLO_BUDGET_REMAINING,
+            "Share of the error budget that is left; negative when overspent.",
+            labels,
+            status.budget_remaining,
         )
     if status.profile:
         yield _gauge(
-            naming.SLO_INFO, "The window profile that judges an objective.",
-            {**labels, naming.PROFILE: status.profile}, 1,
+            naming.SLO_INFO,
+            "The window profile that judges an objective.",
+            {**labels, naming.PROFILE: status.profile},
+            1,
         )
     for counted in status.windows:
         windowed = {**labels, naming.WINDOW: format_duration(counted.window)}
@@ -102,7 +117,9 @@ def as_json(result: CycleResult) -> dict[str, object]:
         "checks": {
             **{
                 run.check: {
-                    "state": "error" if run.reason else "ok", "reason": run.reason, "message": run.message,
+                    "state": "error" if run.reason else "ok",
+                    "reason": run.reason,
+                    "message": run.message,
                     "reconcile_held": run.held,
                     "history_start": iso(run.history_start) if run.history_start is not None else None,
                 }
@@ -119,9 +136,17 @@ def measurement_json(measurement: Measurement) -> dict[str, object]:
     """One measurement as `once --format json` prints it."""
     e = measurement.estimate
     return {
-        "dataset": measurement.dataset, "check": measurement.check, "statistic": e.statistic,
-        "window": measurement.window, "labels": dict(measurement.labels), "value": e.value, "low": e.low,
-        "high": e.high, "n": e.n, "state": e.state.value, "reason": e.reason,
+        "dataset": measurement.dataset,
+        "check": measurement.check,
+        "statistic": e.statistic,
+        "window": measurement.window,
+        "labels": dict(measurement.labels),
+        "value": e.value,
+        "low": e.low,
+        "high": e.high,
+        "n": e.n,
+        "state": e.state.value,
+        "reason": e.reason,
     }
 
 
@@ -129,19 +154,28 @@ def slo_json(status: SloStatus) -> dict[str, object]:
     """One objective as `once --format json` prints it, with its alert windows where there are any."""
     objective = status.objective
     found: dict[str, object] = {
-        "dataset": status.dataset, "check": status.check, "scope": dict(status.scope),
+        "dataset": status.dataset,
+        "check": status.check,
+        "scope": dict(status.scope),
         "objective": {objective.kind.value: True if objective.value is None else objective.value},
         "window": "all" if objective.window is None else format_duration(objective.window),
-        "events": status.events, "errors": status.errors, "budget_remaining": status.budget_remaining,
-        "state": status.state.value, "reason": status.reason,
+        "events": status.events,
+        "errors": status.errors,
+        "budget_remaining": status.budget_remaining,
+        "state": status.state.value,
+        "reason": status.reason,
     }
     if status.profile:
         found |= {
-            "history": status.history, "profile": status.profile,
+            "history": status.history,
+            "profile": status.profile,
             "windows": [
                 {
-                    "window": format_duration(w.window), "events": w.events, "errors": w.errors,
-                    "burn_rate": w.burn_rate, "evidence_nats": w.evidence_nats,
+                    "window": format_duration(w.window),
+                    "events": w.events,
+                    "errors": w.errors,
+                    "burn_rate": w.burn_rate,
+                    "evidence_nats": w.evidence_nats,
                 }
                 for w in status.windows
             ],
@@ -160,5 +194,3 @@ def _scope(labels: Mapping[str, str]) -> str:
 
 def _gauge(name: str, text: str, labels: Mapping[str, str], value: float) -> Sample:
     return Sample(name=name, help=text, labels=labels, value=float(value))
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from labelmon import __version__, naming
 from labelmon.exporter import Sample
@@ -77,14 +78,22 @@ class SelfMetrics:
         """Forgets everything about datasets and stores that are no longer configured."""
         known, there = set(datasets), set(stores)
         with self.lock:
-            for table in (
-                self.runs, self.failures, self.successes, self.computable, self.corrected, self.held, self.history
-            ):
-                for slot in [slot for slot in table if slot[0] not in known]:  # type: ignore[attr-defined]
-                    del table[slot]  # type: ignore[attr-defined]
-            for table in (self.store_up, self.store_success):
-                for store in [store for store in table if store not in there]:
-                    del table[store]  # type: ignore[attr-defined]
+            tables: tuple[dict[Any, Any], ...] = (
+                self.runs,
+                self.failures,
+                self.successes,
+                self.computable,
+                self.corrected,
+                self.held,
+                self.history,
+            )
+            for table in tables:
+                for slot in [slot for slot in table if slot[0] not in known]:
+                    del table[slot]
+            per_store: tuple[dict[str, Any], ...] = (self.store_up, self.store_success)
+            for by_store in per_store:
+                for store in set(by_store) - there:
+                    del by_store[store]
             for dataset in set(self.dropped) - known:
                 del self.dropped[dataset]
 
@@ -96,15 +105,33 @@ class SelfMetrics:
     def _samples(self) -> Iterator[Sample]:
         yield _one(naming.BUILD_INFO, "Which labelmon this is.", {"version": __version__}, 1)
         yield _one(
-            naming.CONFIG_RELOAD_OK, "Whether the last attempt to load the config succeeded.", {}, self.reload_ok
+            naming.CONFIG_RELOAD_OK,
+            "Whether the last attempt to load the config succeeded.",
+            {},
+            self.reload_ok,
         )
         yield _one(naming.CONFIG_RELOAD_TIME, "When the config was last loaded.", {}, self.reload_at)
         per_check: tuple[tuple[str, str, Mapping[tuple[str, str], float], bool], ...] = (
             (naming.CHECK_RUNS, "Cycles of a check, failed ones included.", self.runs, True),
             (naming.CHECK_LAST_SUCCESS, "When a check last succeeded.", self.successes, False),
-            (naming.CHECK_COMPUTABLE, "1 while a check runs; 0 where roles are missing or it fails.", self.computable, False),
-            (naming.LEDGER_CORRECTIONS, "Rows of closed buckets that a reconcile corrected.", self.corrected, True),
-            (naming.LEDGER_HELD, "1 while a reconcile that would cut old buckets by half waits for a second one.", self.held, False),
+            (
+                naming.CHECK_COMPUTABLE,
+                "1 while a check runs; 0 where roles are missing or it fails.",
+                self.computable,
+                False,
+            ),
+            (
+                naming.LEDGER_CORRECTIONS,
+                "Rows of closed buckets that a reconcile corrected.",
+                self.corrected,
+                True,
+            ),
+            (
+                naming.LEDGER_HELD,
+                "1 while a reconcile that would cut old buckets by half waits for a second one.",
+                self.held,
+                False,
+            ),
             (naming.LEDGER_HISTORY_START, "From when on counts are known.", self.history, False),
         )
         for name, text, table, counter in per_check:
@@ -120,7 +147,10 @@ class SelfMetrics:
         dropped = self.dropped or {"": 0}
         for dataset, count in dropped.items():
             yield _one(
-                naming.SERIES_DROPPED, "Series left out because a dataset has too many.", {naming.DATASET: dataset}, count
+                naming.SERIES_DROPPED,
+                "Series left out because a dataset has too many.",
+                {naming.DATASET: dataset},
+                count,
             )
 
 

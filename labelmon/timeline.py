@@ -50,7 +50,9 @@ class Timeline:
         first = int(np.searchsorted(self.starts, start))
         return [
             Cell(
-                start=int(self.starts[i]), width=int(self.widths[i]), keys=self.combos[self.codes[i]],
+                start=int(self.starts[i]),
+                width=int(self.widths[i]),
+                keys=self.combos[self.codes[i]],
                 values=tuple(None if v != v else v for v in self.values[i].tolist()),  # noqa: PLR0124  NaN
                 lag=None if np.isnan(self.lags[i]) else float(self.lags[i]),
             )

@@ -276,7 +276,11 @@ def test_two_replicas_with_ledgers_of_their_own_agree(world: World, tmp_path: Pa
     second.ledger.engine.dispose()
 
     mine, theirs = accuracy(one), accuracy(other)
-    assert (mine.events, mine.errors, mine.budget_remaining) == (theirs.events, theirs.errors, theirs.budget_remaining)
+    assert (mine.events, mine.errors, mine.budget_remaining) == (
+        theirs.events,
+        theirs.errors,
+        theirs.budget_remaining,
+    )
     shared = {w.window for w in mine.windows} & {w.window for w in theirs.windows}
     assert {w for w in mine.windows if w.window in shared} == {w for w in theirs.windows if w.window in shared}
     assert 259200 in shared
@@ -360,7 +364,11 @@ def test_a_failing_relation_fails_alone_and_says_why(world: World) -> None:
     result = sampler.cycle(NOW)
 
     reasons = {run.check: run.reason for run in result.runs}
-    assert reasons == {"label_accuracy": "", "label_latency": "missing_column", "label_backlog": "missing_column"}
+    assert reasons == {
+        "label_accuracy": "",
+        "label_latency": "missing_column",
+        "label_backlog": "missing_column",
+    }
     message = next(run.message for run in result.runs if run.check == "label_latency")
     assert "no column urgency; there are: arrived_at, item, priority" in message
     assert accuracy(result).events > 0

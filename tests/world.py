@@ -44,7 +44,10 @@ def relation(name: str, table: str, *columns: str, store: str = "s", **renamed: 
 
 def dataset(store: str = "s", **changes: object) -> Dataset:
     made = Dataset(
-        name="d", pipeline="p", owner=Owner(team="t"), tier=Tier.STANDARD,
+        name="d",
+        pipeline="p",
+        owner=Owner(team="t"),
+        tier=Tier.STANDARD,
         relations={
             "items": relation("items", "items", "item", "arrived_at", "priority", store=store),
             "labels": relation("labels", "annotations", "item", "label", "annotator", "labeled_at", store=store),
@@ -102,6 +105,10 @@ class World:
     def sampler(self, watched: Dataset | None = None, alerting: Alerting = DEFAULT_ALERTING) -> DatasetSampler:
         spec = StoreSpec(name="s", url=f"sqlite:///{self.path}")
         return DatasetSampler(
-            dataset=watched or dataset(), stores={"s": open_store(spec)}, ledger=self.ledger,
-            pseudonyms=Pseudonyms(keys=(b"k" * 32,)), alerting=alerting, catalogue=catalogue(),
+            dataset=watched or dataset(),
+            stores={"s": open_store(spec)},
+            ledger=self.ledger,
+            pseudonyms=Pseudonyms(keys=(b"k" * 32,)),
+            alerting=alerting,
+            catalogue=catalogue(),
         )

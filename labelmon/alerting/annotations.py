@@ -58,8 +58,11 @@ def gauge_blanks(value: str) -> Blanks:
     """Templates of an alert whose value reads by itself."""
     burning = burn_blanks()
     return Blanks(
-        dataset=burning.dataset, scoped=burning.scoped, dataset_query=burning.dataset_query,
-        scope_query=burning.scope_query, value=value,
+        dataset=burning.dataset,
+        scoped=burning.scoped,
+        dataset_query=burning.dataset_query,
+        scope_query=burning.scope_query,
+        value=value,
     )
 
 

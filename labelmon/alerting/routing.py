@@ -16,7 +16,11 @@ ROUTES_FILE = "rules/alertmanager.yml"
 
 
 def alertmanager_config(
-    datasets: Iterable[Dataset], receivers: Mapping[str, Receiver], operator: Owner, alerting: Alerting, urls: Urls
+    datasets: Iterable[Dataset],
+    receivers: Mapping[str, Receiver],
+    operator: Owner,
+    alerting: Alerting,
+    urls: Urls,
 ) -> str:
     """The config as YAML; secrets stay in the files the receivers name."""
     routes: list[dict[str, Any]] = []
@@ -38,7 +42,8 @@ def alertmanager_config(
     return dump(
         {
             "route": {
-                "receiver": NULL, "group_by": [naming.PIPELINE, naming.DATASET],
+                "receiver": NULL,
+                "group_by": [naming.PIPELINE, naming.DATASET],
                 "group_wait": format_duration(alerting.page_group_wait),
                 "group_interval": format_duration(alerting.page_group_interval),
                 "repeat_interval": format_duration(alerting.repeat_interval),
@@ -56,17 +61,23 @@ def inhibitions() -> list[dict[str, Any]]:
         {"source_matchers": [f'alertname="{naming.ALERT_GONE}"'], "target_matchers": ['sli!="labelmon"']},
         {
             "source_matchers": [f'alertname="{naming.ALERT_STORE_STALE}"'],
-            "target_matchers": ['sli!~"labelmon|store"'], "equal": [naming.STORE],
+            "target_matchers": ['sli!~"labelmon|store"'],
+            "equal": [naming.STORE],
         },
         {
-            "source_matchers": ['severity="page"'], "target_matchers": ['severity="ticket"'],
+            "source_matchers": ['severity="page"'],
+            "target_matchers": ['severity="ticket"'],
             "equal": [naming.DATASET, naming.SLI, naming.SCOPE],
         },
     ]
 
 
 def _routes(
-    matchers: list[str], owner: Owner, receivers: Mapping[str, Receiver], alerting: Alerting, group_by: list[str]
+    matchers: list[str],
+    owner: Owner,
+    receivers: Mapping[str, Receiver],
+    alerting: Alerting,
+    group_by: list[str],
 ) -> list[dict[str, Any]]:
     found = []
     for severity, name, wait, interval in (
@@ -107,7 +118,10 @@ def _receiver(name: str, receiver: Receiver | None, urls: Urls) -> dict[str, Any
             if "bearer_token" in said:
                 body["http_config"] = {"authorization": {"credentials_file": _file(said, "bearer_token")}}
         case _:  # tickets: labelmon itself opens, updates and closes them
-            return {"name": name, "webhook_configs": [{"url": f"{urls.labelmon}/api/v1/alerts", "send_resolved": True}]}
+            return {
+                "name": name,
+                "webhook_configs": [{"url": f"{urls.labelmon}/api/v1/alerts", "send_resolved": True}],
+            }
     return {"name": name, f"{receiver.kind}_configs": [body]}
 
 

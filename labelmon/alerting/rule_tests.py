@@ -6,46 +6,23 @@ exactly at its factor is quiet, evidence exactly at the threshold does not convi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus
 
 from labelmon import naming
 from labelmon.alerting.annotations import Blanks, any_bad_annotations, burn_annotations, threshold_annotations
-from labelmon.alerting.rules import MOSTLY_BAD, Rule, any_bad_window, evidence_needed, tiers_of
+from labelmon.alerting.rules import Rule, any_bad_window, evidence_needed, tiers_of
+from labelmon.alerting.scenarios import QUIET, Scenario, fires, scenarios
 from labelmon.alerting.yamlfile import dump
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
 from labelmon.durations import format_duration
-from labelmon.estimators.proportion import evidence_nats
-from labelmon.model import Alerting, BurnTier, Severity, Urls
+from labelmon.model import Alerting, Urls
 
 RULES_FROM_TESTS = "../labelmon.rules.yml"
 OWNER = {"pipeline": "pipe", "store": "warehouse", "team": "imaging", "tier": "critical"}
 STEPS = 4  # evaluations before the scenarios are looked at
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What the daemon exports of one window; None leaves the series out."""
-
-    burn: float | None
-    ratio: float | None
-    evidence: float | None
-    events: float
-
-
-QUIET = Seen(burn=0.5, ratio=0.01, evidence=0.0, events=50)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scenario:
-    """A dataset, what its windows show, and the profile that judges it."""
-
-    name: str
-    profile: str
-    windows: Mapping[int, Seen]
-    scope: str = ""
 
 
 def test_files(rules: Sequence[Rule], alerting: Alerting, urls: Urls) -> dict[str, str]:
@@ -72,63 +49,6 @@ def test_files(rules: Sequence[Rule], alerting: Alerting, urls: Urls) -> dict[st
         )
         for alert, tests in found.items()
     }
-
-
-def scenarios(alerting: Alerting) -> list[Scenario]:
-    """For every tier of every profile: burning, each condition just missed, silence, one bad audit of five."""
-    needed = evidence_needed(alerting)
-    found = []
-    for profile in alerting.profiles:
-        for severity in Severity:
-            for tier in tiers_of(profile, severity):
-                for name, long, short in _variants(tier, needed):
-                    windows = dict.fromkeys(profile.windows, QUIET)
-                    if tier.short != tier.long:
-                        windows[tier.short] = short
-                    windows[tier.long] = long
-                    label = f"{profile.name}-{severity.value}-{format_duration(tier.long)}-{name}"
-                    found.append(Scenario(name=label, profile=profile.name, windows=windows))
-        found.append(Scenario(name=f"{profile.name}-no-data", profile=profile.name, windows={}))
-    burning = next(s for s in found if s.name.endswith("burning"))
-    elsewhere = replace(burning, name="threshold-only", profile=naming.THRESHOLD_ONLY)
-    return [*found, elsewhere, replace(burning, name="scoped", scope="priority=high,within=1h")]
-
-
-def _variants(tier: BurnTier, needed: float) -> Iterable[tuple[str, Seen, Seen]]:
-    below = tier.burn * 0.6
-    hot = Seen(burn=tier.burn * 2, ratio=0.3, evidence=30, events=200)
-    still = Seen(burn=tier.burn * 3, ratio=0.4, evidence=9, events=20)
-    flood = Seen(burn=below, ratio=0.9, evidence=30, events=200)
-    yield "burning", hot, still
-    yield "at-the-factor", replace(hot, burn=tier.burn), still
-    yield "unproven", replace(hot, evidence=needed), still
-    yield "over", hot, replace(still, burn=tier.burn, evidence=0)
-    yield "unseen", hot, Seen(burn=None, ratio=None, evidence=None, events=0)
-    yield "mostly-bad", flood, replace(flood, events=20)
-    yield "not-mostly-bad", replace(flood, ratio=MOSTLY_BAD), flood
-    yield "no-longer-mostly-bad", flood, replace(flood, ratio=MOSTLY_BAD)
-    # One bad audit of five against 95 %: four budgets, and a fifth of a nat short of nothing.
-    one = Seen(burn=4.0, ratio=0.2, evidence=evidence_nats(1, 5, 0.05), events=5)
-    yield "one-bad-of-five", one, one
-
-
-def fires(windows: Mapping[int, Seen], tiers: Sequence[BurnTier], needed: float) -> float | None:
-    """The burn rate that an alert over `tiers` shows for these windows; None while it is quiet."""
-    values = []
-    for tier in tiers:
-        long, short = windows.get(tier.long), windows.get(tier.short)
-        if long is None or short is None or long.burn is None:
-            continue
-        material = _bad(long, tier)
-        proven = (long.evidence or 0) > needed
-        still = tier.short == tier.long or _bad(short, tier) or short.events == 0
-        if material and proven and still:
-            values.append(long.burn)
-    return max(values, default=None)
-
-
-def _bad(seen: Seen, tier: BurnTier) -> bool:
-    return (seen.burn or 0) > tier.burn or (seen.ratio or 0) > MOSTLY_BAD
 
 
 def _scenarios_test(check: Check, members: Sequence[Scenario], alerting: Alerting, urls: Urls) -> dict[str, Any]:
@@ -173,11 +93,18 @@ def _replicas_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, An
     """Two replicas in a rollout: one alert, the worse value, the owner of the config that was loaded last."""
     burning = replace(next(s for s in scenarios(alerting) if s.name.endswith("burning")), name="replicated")
     worse = replace(
-        burning, windows={w: replace(seen, burn=(seen.burn or 0) * 1.5) for w, seen in burning.windows.items()}
+        burning,
+        windows={w: replace(seen, burn=(seen.burn or 0) * 1.5) for w, seen in burning.windows.items()},
     )
     times, series = f"x{STEPS + 5}", []
-    for instance, member, tier, loaded in (("x", burning, "standard", 1000), ("y", worse, OWNER["tier"], 2000)):
-        series += [*_series(check, member, times, instance=instance, tier=tier), _loaded(loaded, times, instance=instance)]
+    for instance, member, tier, loaded in (
+        ("x", burning, "standard", 1000),
+        ("y", worse, OWNER["tier"], 2000),
+    ):
+        series += [
+            *_series(check, member, times, instance=instance, tier=tier),
+            _loaded(loaded, times, instance=instance),
+        ]
     return {
         "name": f"{check.name}: two replicas are one alert",
         "interval": format_duration(alerting.evaluation_interval),
@@ -191,7 +118,12 @@ def _replicas_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, An
 def _series(check: Check, scenario: Scenario, times: str, **more: str) -> list[dict[str, str]]:
     owner = {**OWNER, **{k: v for k, v in more.items() if k in OWNER}}
     others = {k: v for k, v in more.items() if k not in OWNER}
-    labels = {"dataset": scenario.name, "sli": check.name, **({"scope": scenario.scope} if scenario.scope else {}), **others}
+    labels = {
+        "dataset": scenario.name,
+        "sli": check.name,
+        **({"scope": scenario.scope} if scenario.scope else {}),
+        **others,
+    }
     found = [
         _one(naming.DATASET_INFO, {"dataset": scenario.name, **owner, **others}, 1, times),
         _one(naming.SLO_INFO, {**labels, "profile": scenario.profile}, 1, times),
@@ -200,8 +132,10 @@ def _series(check: Check, scenario: Scenario, times: str, **more: str) -> list[d
     for window, seen in sorted(scenario.windows.items()):
         windowed = {**labels, "window": format_duration(window)}
         for metric, value in (
-            (naming.SLI_EVENTS, seen.events), (naming.SLI_ERROR_RATIO, seen.ratio),
-            (naming.SLO_BURN_RATE, seen.burn), (naming.SLO_EVIDENCE, seen.evidence),
+            (naming.SLI_EVENTS, seen.events),
+            (naming.SLI_ERROR_RATIO, seen.ratio),
+            (naming.SLO_BURN_RATE, seen.burn),
+            (naming.SLO_EVIDENCE, seen.evidence),
         ):
             if value is not None:
                 found.append(_one(metric, windowed, value, times))
@@ -215,11 +149,16 @@ def _expected_burn(check: Check, scenario: Scenario, alerting: Alerting, urls: U
         value = fires(scenario.windows, tiers_of(profile, severity), evidence_needed(alerting)) if profile else None
         if value is None:
             continue
-        ratios = sorted((format_duration(w), seen.ratio) for w, seen in scenario.windows.items() if seen.ratio is not None)
+        ratios = sorted(
+            (format_duration(w), seen.ratio) for w, seen in scenario.windows.items() if seen.ratio is not None
+        )
         blanks = _blanks(
-            scenario.name, f"{value:.1f}", scenario.scope,
+            scenario.name,
+            f"{value:.1f}",
+            scenario.scope,
             windows="".join(f"{window} {_percent(ratio)}; " for window, ratio in ratios),
-            events=f"{max(seen.events for seen in scenario.windows.values()):.0f}", left=" Budget left: 25%.",
+            events=f"{max(seen.events for seen in scenario.windows.values()):.0f}",
+            left=" Budget left: 25%.",
         )
         labels = {"severity": severity.value, "dataset": scenario.name, "sli": check.name, **OWNER}
         if scenario.scope:
@@ -231,7 +170,11 @@ def _expected_burn(check: Check, scenario: Scenario, alerting: Alerting, urls: U
 def _any_bad_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any]:
     window, times = any_bad_window(alerting), f"x{STEPS + 5}"
     series = [_loaded(1000, times)]
-    for name, profile, ratio in (("bad", naming.NONE_BAD, 0.02), ("clean", naming.NONE_BAD, 0.0), ("budgeted", alerting.profiles[0].name, 0.02)):
+    for name, profile, ratio in (
+        ("bad", naming.NONE_BAD, 0.02),
+        ("clean", naming.NONE_BAD, 0.0),
+        ("budgeted", alerting.profiles[0].name, 0.02),
+    ):
         labels = {"dataset": name, "sli": check.name}
         series += [
             _one(naming.DATASET_INFO, {"dataset": name, **OWNER}, 1, times),
@@ -245,7 +188,12 @@ def _any_bad_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any
         "interval": format_duration(alerting.evaluation_interval),
         "input_series": series,
         "alert_rule_test": [
-            _expect(STEPS, naming.any_bad_alert(check), [{"exp_labels": labels, "exp_annotations": annotations}], alerting)
+            _expect(
+                STEPS,
+                naming.any_bad_alert(check),
+                [{"exp_labels": labels, "exp_annotations": annotations}],
+                alerting,
+            )
         ],
     }
 
@@ -303,11 +251,18 @@ def _gone_tests(rule: Rule, alerting: Alerting) -> list[dict[str, Any]]:
     step = format_duration(alerting.evaluation_interval)
     return [
         {
-            "name": "no replica is scraped", "interval": step, "input_series": [],
-            "alert_rule_test": [_expect(hold - 1, rule.alert, [], alerting), _expect(hold + 1, rule.alert, expected, alerting)],
+            "name": "no replica is scraped",
+            "interval": step,
+            "input_series": [],
+            "alert_rule_test": [
+                _expect(hold - 1, rule.alert, [], alerting),
+                _expect(hold + 1, rule.alert, expected, alerting),
+            ],
         },
         {
-            "name": "one replica is enough", "interval": step, "input_series": [here],
+            "name": "one replica is enough",
+            "interval": step,
+            "input_series": [here],
             "alert_rule_test": [_expect(hold + 1, rule.alert, [], alerting)],
         },
     ]
@@ -346,15 +301,20 @@ def _stale_test(rule: Rule, alerting: Alerting) -> dict[str, Any]:
 
 def _expect(steps: int, alert: str, expected: Sequence[Mapping[str, Any]], alerting: Alerting) -> dict[str, Any]:
     return {
-        "eval_time": format_duration(max(0, steps) * alerting.evaluation_interval), "alertname": alert,
+        "eval_time": format_duration(max(0, steps) * alerting.evaluation_interval),
+        "alertname": alert,
         "exp_alerts": list(expected),
     }
 
 
 def _blanks(dataset: str, value: str, scope: str = "", **more: str) -> Blanks:
     return Blanks(
-        dataset=dataset, scoped=f" ({scope})" if scope else "", dataset_query=quote_plus(dataset),
-        scope_query=quote_plus(scope), value=value, **more,
+        dataset=dataset,
+        scoped=f" ({scope})" if scope else "",
+        dataset_query=quote_plus(dataset),
+        scope_query=quote_plus(scope),
+        value=value,
+        **more,
     )
 
 

@@ -78,8 +78,12 @@ def burn_rule(check: Check, severity: Severity, alerting: Alerting, urls: Urls) 
         profiles.append(Join("and", (burning, suits), ignoring=(naming.WINDOW, naming.PROFILE)))
     worst = MaxBy(naming.SLO_LABELS, profiles[0] if len(profiles) == 1 else Join("or", tuple(profiles)))
     return Rule(
-        alert=naming.burn_alert(check), severity=severity, expr=_owned(worst),
-        labels=((naming.SEVERITY, severity.value),), keep_firing=alerting.keep_firing, check=check,
+        alert=naming.burn_alert(check),
+        severity=severity,
+        expr=_owned(worst),
+        labels=((naming.SEVERITY, severity.value),),
+        keep_firing=alerting.keep_firing,
+        check=check,
         annotations=burn_annotations(check, severity, urls, burn_blanks()),
     )
 
@@ -122,8 +126,12 @@ def any_bad_rule(check: Check, alerting: Alerting, urls: Urls) -> Rule:
     info = Metric(naming.SLO_INFO, ((naming.SLI, check.name), (naming.PROFILE, naming.NONE_BAD)))
     worst = MaxBy(naming.SLO_LABELS, Join("and", (bad, info), ignoring=(naming.WINDOW, naming.PROFILE)))
     return Rule(
-        alert=naming.any_bad_alert(check), severity=Severity.TICKET, expr=_owned(worst),
-        labels=((naming.SEVERITY, Severity.TICKET.value),), keep_firing=alerting.keep_firing, check=check,
+        alert=naming.any_bad_alert(check),
+        severity=Severity.TICKET,
+        expr=_owned(worst),
+        labels=((naming.SEVERITY, Severity.TICKET.value),),
+        keep_firing=alerting.keep_firing,
+        check=check,
         annotations=any_bad_annotations(check, window, urls, gauge_blanks("{{ $value | humanizePercentage }}")),
     )
 
@@ -143,9 +151,13 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
         behind = Compare(MaxBy(by, Metric(naming.observations(check))), ">=", threshold.at_least)
         expr = Join("and", (expr, behind))
     return Rule(
-        alert=naming.threshold_alert(check), severity=threshold.severity, expr=_owned(expr),
+        alert=naming.threshold_alert(check),
+        severity=threshold.severity,
+        expr=_owned(expr),
         labels=((naming.SEVERITY, threshold.severity.value), (naming.SLI, check.name)),
-        hold=alerting.threshold_hold, keep_firing=alerting.keep_firing, check=check,
+        hold=alerting.threshold_hold,
+        keep_firing=alerting.keep_firing,
+        check=check,
         annotations=threshold_annotations(check, threshold, urls, gauge_blanks(value_template)),
     )
 
@@ -153,11 +165,17 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
 def gone_rule(alerting: Alerting, urls: Urls) -> Rule:
     """Nobody watches: no replica of labelmon is scraped."""
     return Rule(
-        alert=naming.ALERT_GONE, severity=Severity.PAGE, expr=Absent(Metric(naming.BUILD_INFO)),
-        labels=((naming.SEVERITY, Severity.PAGE.value), (naming.SLI, "labelmon")), hold=alerting.gone_after,
+        alert=naming.ALERT_GONE,
+        severity=Severity.PAGE,
+        expr=Absent(Metric(naming.BUILD_INFO)),
+        labels=((naming.SEVERITY, Severity.PAGE.value), (naming.SLI, "labelmon")),
+        hold=alerting.gone_after,
         annotations={
             "summary": "labelmon is gone: no replica is scraped, nothing watches the labels",
-            "description": "Every other alert of labelmon is blind while this one fires. First look: is the process up, and does Prometheus reach it?",
+            "description": (
+                "Every other alert of labelmon is blind while this one fires. "
+                "First look: is the process up, and does Prometheus reach it?"
+            ),
             **self_links(naming.ALERT_GONE, urls),
         },
     )
@@ -170,12 +188,18 @@ def stale_rule(alerting: Alerting, urls: Urls) -> Rule:
     down = Compare(MaxBy(by, Metric(naming.STORE_UP)), "==", 0)
     never = Join("unless", (down, MaxBy(by, Metric(naming.STORE_LAST_SUCCESS))))
     return Rule(
-        alert=naming.ALERT_STORE_STALE, severity=Severity.PAGE, expr=Join("or", (stale, never)),
-        labels=((naming.SEVERITY, Severity.PAGE.value), (naming.SLI, "store")), hold=alerting.threshold_hold,
+        alert=naming.ALERT_STORE_STALE,
+        severity=Severity.PAGE,
+        expr=Join("or", (stale, never)),
+        labels=((naming.SEVERITY, Severity.PAGE.value), (naming.SLI, "store")),
+        hold=alerting.threshold_hold,
         keep_firing=alerting.keep_firing,
         annotations={
             "summary": "Label store {{ $labels.store }} does not answer: its datasets are not measured",
-            "description": "All datasets of the store show their last numbers until these expire. First look: is the store up, and did its password or schema change? /api/v1/status says what it answered.",
+            "description": (
+                "All datasets of the store show their last numbers until these expire. First look: is the store up, "
+                "and did its password or schema change? /api/v1/status says what it answered."
+            ),
             **self_links(naming.ALERT_STORE_STALE, urls),
         },
     )

@@ -28,5 +28,7 @@ _Dumper.add_representer(Block, lambda dumper, text: dumper.represent_scalar("tag
 
 def dump(document: Any) -> str:
     """`document` with the header; keys in the order given."""
-    body = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000, default_flow_style=False)
+    body = yaml.dump(
+        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000, default_flow_style=False
+    )
     return HEADER + body

@@ -30,19 +30,27 @@ CHECK = Check(
     statistics=(
         Statistic(name="backlog_items", metric="items", help="Items that wait for a label."),
         Statistic(
-            name="oldest_age_seconds", metric="oldest_arrival_timestamp_seconds", age=True,
+            name="oldest_age_seconds",
+            metric="oldest_arrival_timestamp_seconds",
+            age=True,
             help="When the item that waits longest arrived.",
         ),
         Statistic(
-            name="age_p50_seconds", metric="median_arrival_timestamp_seconds", age=True,
+            name="age_p50_seconds",
+            metric="median_arrival_timestamp_seconds",
+            age=True,
             help="Half of the waiting items arrived before this instant.",
         ),
         Statistic(
-            name="age_p90_seconds", metric="p90_arrival_timestamp_seconds", age=True,
+            name="age_p90_seconds",
+            metric="p90_arrival_timestamp_seconds",
+            age=True,
             help="The oldest tenth of the waiting items arrived before this instant.",
         ),
         Statistic(
-            name="age_p99_seconds", metric="p99_arrival_timestamp_seconds", age=True,
+            name="age_p99_seconds",
+            metric="p99_arrival_timestamp_seconds",
+            age=True,
             help="The oldest hundredth of the waiting items arrived before this instant.",
         ),
     ),
@@ -52,11 +60,14 @@ CHECK = Check(
         thresholds=(
             # A handful of forgotten items is no outage: a page wants half of a real queue over age.
             Threshold(
-                severity=Severity.PAGE, statistic="age_p50_seconds", at_least=10,
+                severity=Severity.PAGE,
+                statistic="age_p50_seconds",
+                at_least=10,
                 meaning="half of the queue has waited longer than the limit",
             ),
             Threshold(
-                severity=Severity.TICKET, statistic="oldest_age_seconds",
+                severity=Severity.TICKET,
+                statistic="oldest_age_seconds",
                 meaning="the oldest item has waited longer than the limit",
             ),
         ),

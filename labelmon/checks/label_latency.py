@@ -25,7 +25,9 @@ CHECK = Check(
     estimate=share_of("good", "within_ratio", "deadlines"),
     statistics=(
         Statistic(
-            name="within_ratio", metric="within_ratio", interval=True,
+            name="within_ratio",
+            metric="within_ratio",
+            interval=True,
             help="Share of items that were labelled within the limit of their objective.",
         ),
     ),

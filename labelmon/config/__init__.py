@@ -9,7 +9,14 @@ from pathlib import Path
 from labelmon.buckets import bucket_width
 from labelmon.config.datasets import Surroundings, read_datasets
 from labelmon.config.fields import DURATION, TEXT, Reader
-from labelmon.config.places import read_alerting, read_owner, read_receivers, read_stores, read_urls, secret_text
+from labelmon.config.places import (
+    read_alerting,
+    read_owner,
+    read_receivers,
+    read_stores,
+    read_urls,
+    secret_text,
+)
 from labelmon.config.schema import json_schema
 from labelmon.config.source import Node, Source
 from labelmon.config.types import Config, Receiver
@@ -64,11 +71,17 @@ def _build(source: Source, root: Node, path: Path) -> Config:
     if not receivers:
         around.notices.append("no receivers: routes end in a null receiver")
     return Config(
-        path=path, ledger_url=_ledger_url(reader, ledger.get("url"), url, folder),
+        path=path,
+        ledger_url=_ledger_url(reader, ledger.get("url"), url, folder),
         ledger_retention=int(reader.scalar(ledger.get("retention"), DURATION, 400.0 * DAY)),
-        stores=stores, datasets=datasets, urls=read_urls(reader, keys.get("urls")), receivers=receivers,
-        operator=read_owner(reader, keys.get("operator"), receivers, "labelmon"), alerting=alerting,
-        pseudonym_keys=_pseudonym_keys(reader, keys.get("privacy"), folder), notices=tuple(around.notices),
+        stores=stores,
+        datasets=datasets,
+        urls=read_urls(reader, keys.get("urls")),
+        receivers=receivers,
+        operator=read_owner(reader, keys.get("operator"), receivers, "labelmon"),
+        alerting=alerting,
+        pseudonym_keys=_pseudonym_keys(reader, keys.get("privacy"), folder),
+        notices=tuple(around.notices),
         lines=source.lines,
     )
 

@@ -19,8 +19,18 @@ from labelmon.model import DAY, Dataset, Objective, ObjectiveKind, Relation, Sto
 from labelmon.roles import RELATIONS
 
 DATASET_KEYS = (
-    "pipeline", "owner", "tier", "interval", "lateness", "visibility", "recount_interval", "reconcile_interval",
-    "timezone", "classes", "relations", "objectives",
+    "pipeline",
+    "owner",
+    "tier",
+    "interval",
+    "lateness",
+    "visibility",
+    "recount_interval",
+    "reconcile_interval",
+    "timezone",
+    "classes",
+    "relations",
+    "objectives",
 )
 RELATION_KEYS = ("store", "table", "query", "where", "columns")
 OBJECTIVE_KINDS = tuple(kind.value for kind in ObjectiveKind)
@@ -61,7 +71,8 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
     elif interval > around.bucket:
         at = keys.get("interval", node)
         reader.problem(
-            at, f"need an interval of at most {format_duration(around.bucket)}, got {format_duration(interval)}",
+            at,
+            f"need an interval of at most {format_duration(around.bucket)}, got {format_duration(interval)}",
             "a bucket is a quarter of the shortest alert window, and each needs a sample",
         )
     relations = {
@@ -81,14 +92,19 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
         key: reader.scalar(keys.get(key), DURATION) for key in ("visibility", "recount_interval", "reconcile_interval")
     }
     return Dataset(
-        name=name, pipeline=reader.scalar(keys.get("pipeline"), LABEL, name),
+        name=name,
+        pipeline=reader.scalar(keys.get("pipeline"), LABEL, name),
         owner=read_owner(reader, keys.get("owner"), around.receivers, "unowned"),
         tier=Tier(reader.choice(keys.get("tier"), [t.value for t in Tier], "tier", Tier.STANDARD.value)),
-        relations=relations, objectives=objectives, interval=interval,
+        relations=relations,
+        objectives=objectives,
+        interval=interval,
         lateness=int(reader.scalar(keys.get("lateness"), DURATION, 2.0 * DAY)),
-        visibility=values["visibility"], recount_interval=values["recount_interval"],
+        visibility=values["visibility"],
+        recount_interval=values["recount_interval"],
         reconcile_interval=values["reconcile_interval"] or float(DAY),
-        timezone=_timezone(reader, keys.get("timezone")), classes=classes,
+        timezone=_timezone(reader, keys.get("timezone")),
+        classes=classes,
     )
 
 
@@ -131,7 +147,11 @@ def _relation(reader: Reader, name: str, node: Node, around: Surroundings) -> Re
     table, query = (reader.scalar(keys.get(key), TEXT, "") for key in ("table", "query"))
     views = around.stores[store].files if store else {}
     if table and query:
-        reader.problem(node, "need at most one of table and query", "without either the table is called like the relation")
+        reader.problem(
+            node,
+            "need at most one of table and query",
+            "without either the table is called like the relation",
+        )
     if not table and not query:
         table = name
     if views and table and table not in views:
@@ -157,10 +177,12 @@ def _objectives(
 ) -> dict[str, tuple[Objective, ...]]:
     checks = {check.name: check for check in catalogue()}
     if node is None:
-        defaults = {
+        defaults: dict[str, tuple[Objective, ...]] = {
             check.name: (default_objective(check),) for check in checks.values() if check.relation in relations
         }
-        around.notices.append(f"dataset {name} has no objectives: the defaults hold for {', '.join(defaults) or 'no check'}")
+        around.notices.append(
+            f"dataset {name} has no objectives: the defaults hold for {', '.join(defaults) or 'no check'}"
+        )
         return defaults
     found = {}
     for check_name, entry in reader.mapping(node, checks, "check").items():
@@ -200,7 +222,11 @@ def _objective(reader: Reader, check: Check, node: Node, relations: Mapping[str,
         return None
     default = check.slo.within if isinstance(check.slo, EventSlo) else None
     deadline, item = isinstance(check.time, Deadline), isinstance(check.time, Item)
-    for key, wanted, what in (("within", deadline, "deadline"), ("settle", item, "item"), ("overlap", item, "item")):
+    for key, wanted, what in (
+        ("within", deadline, "deadline"),
+        ("settle", item, "item"),
+        ("overlap", item, "item"),
+    ):
         if key in keys and not wanted:
             reader.problem(keys[key], f"goes with {what} checks only; {check.name} is none")
     scope = _scope(reader, check, keys.get("scope"), relations)
@@ -209,7 +235,11 @@ def _objective(reader: Reader, check: Check, node: Node, relations: Mapping[str,
         scope["within"] = format_duration(within)
     window = _window(reader, keys.get("window"))
     return Objective(
-        kind=kind, value=value, window=window, scope=scope, within=within,
+        kind=kind,
+        value=value,
+        window=window,
+        scope=scope,
+        within=within,
         settle=reader.scalar(keys.get("settle"), DURATION, float(DAY)),
         overlap=int(reader.scalar(keys.get("overlap"), NUMBER, 2)),
     )
@@ -261,9 +291,7 @@ def _window(reader: Reader, node: Node | None) -> int | None:
     return int(seconds)
 
 
-def _scope(
-    reader: Reader, check: Check, node: Node | None, relations: Mapping[str, Relation]
-) -> dict[str, str]:
+def _scope(reader: Reader, check: Check, node: Node | None, relations: Mapping[str, Relation]) -> dict[str, str]:
     relation = relations.get(check.relation)
     usable = [key for key in SCOPE_KEYS if _groups_by(key, check, relation)]
     found = {}
@@ -271,7 +299,8 @@ def _scope(
         value: Any = reader.scalar(entry, TEXT)
         if key not in usable:
             reader.problem(
-                entry, f"{check.name} cannot be scoped by {key} here",
+                entry,
+                f"{check.name} cannot be scoped by {key} here",
                 f"it groups by {', '.join(check.keys) or 'nothing'}; map the role in columns: of {check.relation}",
             )
         elif value is not None:

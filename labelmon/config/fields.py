@@ -17,10 +17,6 @@ NAME = re.compile(r"[a-z0-9_-]+")
 LOOSE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
-class Wrong(ValueError):
-    """A value is not what is wanted; says what is."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Kind:
     """A type of value: how it reads a text and what it says it wants."""
@@ -62,10 +58,22 @@ TEXT = Kind(read=str, wants="text", schema=_STRING)
 NUMBER = Kind(read=_number, wants="a number", schema={"type": "number"})
 WHOLE = Kind(read=int, wants="a whole number", schema={"type": "integer"})
 FLAG = Kind(read=_flag, wants="true or false", schema={"type": "boolean"})
-DURATION = Kind(read=parse_duration, wants="a duration such as 60s, 48h or 28d", schema={"type": "string", "pattern": r"^(\d+(ms|[ywdhms]))+$"})
+DURATION = Kind(
+    read=parse_duration,
+    wants="a duration such as 60s, 48h or 28d",
+    schema={"type": "string", "pattern": r"^(\d+(ms|[ywdhms]))+$"},
+)
 URL = Kind(read=_url, wants="an http or https URL", schema={"type": "string", "format": "uri"})
-DATASET_NAME = Kind(read=_matching(NAME), wants="a name of a-z, 0-9, _ and -", schema={"type": "string", "pattern": f"^{NAME.pattern}$"})
-LABEL = Kind(read=_matching(LOOSE_NAME), wants="a name of letters, digits, _ . and -", schema={"type": "string", "pattern": f"^{LOOSE_NAME.pattern}$"})
+DATASET_NAME = Kind(
+    read=_matching(NAME),
+    wants="a name of a-z, 0-9, _ and -",
+    schema={"type": "string", "pattern": f"^{NAME.pattern}$"},
+)
+LABEL = Kind(
+    read=_matching(LOOSE_NAME),
+    wants="a name of letters, digits, _ . and -",
+    schema={"type": "string", "pattern": f"^{LOOSE_NAME.pattern}$"},
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +107,11 @@ class Reader:
         if node is None:
             return default
         if not isinstance(node.value, str):
-            self.problem(node, f"need {kind.wants}, got {node.shown}", "quote it if the word itself is meant" if node.value is None else "")
+            self.problem(
+                node,
+                f"need {kind.wants}, got {node.shown}",
+                "quote it if the word itself is meant" if node.value is None else "",
+            )
             return default
         try:
             return kind.read(node.value)

@@ -23,9 +23,17 @@ RECEIVER_KEYS: dict[str, tuple[str, ...]] = {
 SECRET_KEYS = frozenset({"routing_key", "api_key", "api_url", "auth_password", "bearer_token"})
 STORE_KEYS = ("url", "files", "statement_timeout", "max_concurrency")
 ALERTING_KEYS: dict[str, Kind] = {
-    "keep_firing": DURATION, "threshold_hold": DURATION, "stale_after": DURATION, "gone_after": DURATION,
-    "evaluation_interval": DURATION, "page_group_wait": DURATION, "page_group_interval": DURATION,
-    "ticket_group_wait": DURATION, "ticket_group_interval": DURATION, "repeat_interval": DURATION, "alpha": NUMBER,
+    "keep_firing": DURATION,
+    "threshold_hold": DURATION,
+    "stale_after": DURATION,
+    "gone_after": DURATION,
+    "evaluation_interval": DURATION,
+    "page_group_wait": DURATION,
+    "page_group_interval": DURATION,
+    "ticket_group_wait": DURATION,
+    "ticket_group_interval": DURATION,
+    "repeat_interval": DURATION,
+    "alpha": NUMBER,
 }
 TIER_KEYS: dict[str, Kind] = {"burn": NUMBER, "long": DURATION, "short": DURATION}
 SHORTEST = 4
@@ -73,14 +81,14 @@ def secret_text(reader: Reader, node: Node | None, folder: Path) -> str:
     if node is None:
         return ""
     if not isinstance(node.value, dict):
-        return reader.scalar(node, TEXT, "") or ""
+        return str(reader.scalar(node, TEXT, "") or "")
     keys = reader.mapping(node, ("file",))
     path = reader.scalar(keys.get("file"), TEXT)
     if not path:
         reader.problem(node, "need text or {file: path}")
         return ""
     try:
-        return (folder / path).read_text().strip()
+        return str((folder / path).read_text().strip())
     except OSError as error:
         reader.problem(keys["file"], f"cannot read the file ({error.strerror})")
         return ""
@@ -93,11 +101,19 @@ def _store_url(reader: Reader, node: Node, url: str, folder: Path) -> str:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        reader.problem(node, "need a database URL such as sqlite:///labels.db", "its text is not shown: it may hold a password")
+        reader.problem(
+            node,
+            "need a database URL such as sqlite:///labels.db",
+            "its text is not shown: it may hold a password",
+        )
         return ""
     backend = parsed.get_backend_name()
     if backend not in {"sqlite", "duckdb"}:
-        reader.problem(node, f"need a sqlite or duckdb URL, got {backend}", "other engines: export to files, or wait for a later release")
+        reader.problem(
+            node,
+            f"need a sqlite or duckdb URL, got {backend}",
+            "other engines: export to files, or wait for a later release",
+        )
         return ""
     database = parsed.database or ""
     if not database or database == ":memory:":

@@ -13,7 +13,12 @@ from labelmon.model import Tier
 from labelmon.roles import RELATIONS
 
 Schema = Mapping[str, Any]
-_FILE = {"type": "object", "properties": {"file": {"type": "string"}}, "required": ["file"], "additionalProperties": False}
+_FILE = {
+    "type": "object",
+    "properties": {"file": {"type": "string"}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
 _SECRET = {"anyOf": [TEXT.schema, _FILE]}
 
 
@@ -74,15 +79,19 @@ def _dataset() -> Schema:
             "pipeline": LABEL.schema,
             "owner": _object({"team": LABEL.schema, "page": TEXT.schema, "tickets": TEXT.schema}),
             "tier": {"enum": [tier.value for tier in Tier]},
-            **dict.fromkeys(("interval", "lateness", "visibility", "recount_interval", "reconcile_interval"), DURATION.schema),
+            **dict.fromkeys(
+                ("interval", "lateness", "visibility", "recount_interval", "reconcile_interval"),
+                DURATION.schema,
+            ),
             "timezone": TEXT.schema,
             "classes": {"anyOf": [{"type": "array"}, _FILE]},
-            "relations": _object(
-                {name: _relation(roles.names) for name, roles in RELATIONS.items()}
-            ),
+            "relations": _object({name: _relation(roles.names) for name, roles in RELATIONS.items()}),
             "objectives": _object(
                 {
-                    check.name: {"anyOf": [objective, {"type": "array", "items": objective}], "description": check.help}
+                    check.name: {
+                        "anyOf": [objective, {"type": "array", "items": objective}],
+                        "description": check.help,
+                    }
                     for check in catalogue()
                 }
             ),
@@ -94,7 +103,10 @@ def _dataset() -> Schema:
 def _relation(roles: tuple[str, ...]) -> Schema:
     return _object(
         {
-            "store": TEXT.schema, "table": TEXT.schema, "query": TEXT.schema, "where": {"type": "object"},
+            "store": TEXT.schema,
+            "table": TEXT.schema,
+            "query": TEXT.schema,
+            "where": {"type": "object"},
             "columns": _object(dict.fromkeys(roles, TEXT.schema)),
         }
     )
@@ -107,8 +119,10 @@ def _objective() -> Schema:
             {
                 **{kind: kinds[kind] for kind in OBJECTIVE_KINDS},
                 "window": {"anyOf": [DURATION.schema, {"const": "all"}]},
-                "scope": _object(dict.fromkeys(SCOPE_KEYS, {})),
-                "within": DURATION.schema, "settle": DURATION.schema, "overlap": WHOLE.schema,
+                "scope": _object({key: {} for key in SCOPE_KEYS}),
+                "within": DURATION.schema,
+                "settle": DURATION.schema,
+                "overlap": WHOLE.schema,
             }
         ),
         "oneOf": [{"required": [kind]} for kind in OBJECTIVE_KINDS],

@@ -22,7 +22,7 @@ class Node:
     `secret` marks text that came out of an environment variable: it is never printed.
     """
 
-    value: str | None | list[Node] | dict[str, Node]
+    value: str | list[Node] | dict[str, Node] | None
     line: int
     path: str
     secret: str = ""
@@ -88,8 +88,7 @@ class Source:
         if isinstance(node, yaml.SequenceNode):
             items = [self._node(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(node.value)]
             return Node(value=items, line=line, path=path)
-        plain = node.style is None
-        if plain and node.value in _NULLS:
+        if getattr(node, "style", None) is None and node.value in _NULLS:
             return Node(value=None, line=line, path=path)
         text, secret = self._expanded(node.value, line, path)
         return Node(value=text, line=line, path=path, secret=secret)

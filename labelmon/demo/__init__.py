@@ -74,7 +74,14 @@ def run_demo(*, incident: str | None, listen_address: str, folder: Path | None, 
 
 def _start_daemon(config: Path, place: Path, address: str) -> subprocess.Popen[bytes]:
     command = [
-        sys.executable, "-m", "labelmon", "run", "--config.file", str(config), "--web.listen-address", address,
+        sys.executable,
+        "-m",
+        "labelmon",
+        "run",
+        "--config.file",
+        str(config),
+        "--web.listen-address",
+        address,
         "--web.enable-lifecycle",
     ]
     with (place / "daemon.log").open("ab") as log:
@@ -108,7 +115,11 @@ def _prometheus_config(address: str) -> str:
 
 
 def _live(
-    world: World, daemon: subprocess.Popen[bytes], incident: Incident | None, began: float, minutes: float | None,
+    world: World,
+    daemon: subprocess.Popen[bytes],
+    incident: Incident | None,
+    began: float,
+    minutes: float | None,
     stop: _Stop,
 ) -> None:
     until = began + minutes * 60 if minutes else float("inf")
@@ -129,5 +140,3 @@ def _live(
         time.sleep(STEP_SECONDS)
     if incident and started:
         incident.heal(world)
-
-

@@ -53,20 +53,32 @@ def incidents() -> dict[str, Incident]:
     accuracy, latency, backlog = (check_named(f"label_{name}") for name in ("accuracy", "latency", "backlog"))
     return {
         "accuracy": Incident(
-            name="accuracy", story="the annotation tool shifts its classes: most new labels are wrong",
-            start=_break_tool, heal=_mend_tool,
-            expected=((naming.burn_alert(accuracy), Severity.PAGE), (naming.burn_alert(accuracy), Severity.TICKET)),
+            name="accuracy",
+            story="the annotation tool shifts its classes: most new labels are wrong",
+            start=_break_tool,
+            heal=_mend_tool,
+            expected=(
+                (naming.burn_alert(accuracy), Severity.PAGE),
+                (naming.burn_alert(accuracy), Severity.TICKET),
+            ),
         ),
         "backlog": Incident(
-            name="backlog", story="nobody labels any more, and a forgotten queue of 2000 items turns up",
-            start=_stop_labels, heal=_resume_labels,
+            name="backlog",
+            story="nobody labels any more, and a forgotten queue of 2000 items turns up",
+            start=_stop_labels,
+            heal=_resume_labels,
             expected=(
-                (naming.threshold_alert(backlog), Severity.PAGE), (naming.threshold_alert(backlog), Severity.TICKET),
-                (naming.burn_alert(latency), Severity.PAGE), (naming.burn_alert(latency), Severity.TICKET),
+                (naming.threshold_alert(backlog), Severity.PAGE),
+                (naming.threshold_alert(backlog), Severity.TICKET),
+                (naming.burn_alert(latency), Severity.PAGE),
+                (naming.burn_alert(latency), Severity.TICKET),
             ),
         ),
         "outage": Incident(
-            name="outage", story="the label store is gone",
-            start=_take_store, heal=_return_store, expected=((naming.ALERT_STORE_STALE, Severity.PAGE),),
+            name="outage",
+            story="the label store is gone",
+            start=_take_store,
+            heal=_return_store,
+            expected=((naming.ALERT_STORE_STALE, Severity.PAGE),),
         ),
     }

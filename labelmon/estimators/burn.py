@@ -22,7 +22,10 @@ def window_count(window: int, events: float, errors: float, budget: float) -> Wi
     ratio = errors / events if events > 0 else None
     spendable = ratio is not None and budget > 0
     return WindowCount(
-        window=window, events=events, errors=errors, error_ratio=ratio,
+        window=window,
+        events=events,
+        errors=errors,
+        error_ratio=ratio,
         burn_rate=ratio / budget if spendable and ratio is not None else None,
         evidence_nats=evidence_nats(errors, events, budget) if spendable else None,
     )

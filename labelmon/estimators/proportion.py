@@ -113,7 +113,11 @@ def share_of(good: str, statistic: str, noun: str = "events") -> Estimator:
         enough = n >= needed
         return (
             Estimate(
-                statistic=statistic, value=hits / n, low=low, high=high, n=n,
+                statistic=statistic,
+                value=hits / n,
+                low=low,
+                high=high,
+                n=n,
                 state=State.OK if enough else State.INSUFFICIENT,
                 reason="" if enough else f"{n:g} {noun}; {needed} could prove a total failure",
             ),

@@ -56,7 +56,7 @@ class Reader:
                 return {str(name): str(kind) for name, kind in declared}
         with self._guarded():
             cursor = self.connection.execute(text(f"{source} LIMIT 0"))
-            return {str(name): "" for name in cursor.keys()}
+            return {str(name): "" for name in cursor.keys()}  # noqa: SIM118  a result, not a dict
 
     def fetch(self, statement: Executable) -> Sequence[tuple[Any, ...]]:
         """All rows of a (small, grouped) result.
@@ -121,7 +121,9 @@ class Store:
             ) from None
         with connection:
             reader = Reader(
-                store=self.spec.name, dialect=self.dialect, connection=connection,
+                store=self.spec.name,
+                dialect=self.dialect,
+                connection=connection,
                 timeout=self.spec.statement_timeout,
             )
             with reader._guarded():  # noqa: SLF001
@@ -158,7 +160,8 @@ def open_store(spec: StoreSpec) -> Store:
     if backend == "duckdb":
         return Store(spec=spec, dialect=DIALECTS["duckdb"], engine=_duckdb(url.database or "", read_only=True))
     raise StoreError(
-        f"store {spec.name}: need a sqlite or duckdb url or files, got {backend}", reason="unsupported",
+        f"store {spec.name}: need a sqlite or duckdb url or files, got {backend}",
+        reason="unsupported",
         retryable=False,
     )
 
@@ -174,7 +177,8 @@ def file_reader(path: str) -> str:
     if not suffixes:
         raise StoreError(
             f"{Path(path).name}: need a file ending in {', '.join(_READERS)} (or one of these and .gz)",
-            reason="unsupported", retryable=False,
+            reason="unsupported",
+            retryable=False,
         )
     quoted = "'" + path.replace("'", "''") + "'"
     return _READERS[suffixes[-1]].format(path=quoted)
@@ -234,6 +238,7 @@ def _store_error(store: str, error: SQLAlchemyError, default: str = "query_error
     reason = next((reason for sign, reason in _REASONS if sign in said.lower()), default)
     detail = f": {said.splitlines()[0][:200]}" if reason in _SCHEMA_REASONS else f" ({type(origin).__name__})"
     return StoreError(
-        f"store {store}: {reason.replace('_', ' ')}{detail}", reason=reason,
+        f"store {store}: {reason.replace('_', ' ')}{detail}",
+        reason=reason,
         retryable=reason not in _SCHEMA_REASONS,
     )

@@ -79,11 +79,21 @@ class Series:
         """A hash of what is counted; counts of different definitions are never added."""
         said = {
             "relations": [
-                [r.name, r.table, r.query, sorted(map(list, r.where.items()), key=str), sorted(r.columns.items())]
+                [
+                    r.name,
+                    r.table,
+                    r.query,
+                    sorted(map(list, r.where.items()), key=str),
+                    sorted(r.columns.items()),
+                ]
                 for r in self.relations
             ],
-            "keys": self.keys, "classes": self.classes, "scope": sorted(self.scope.items()),
-            "within": self.within, "settle": self.settle, "overlap": self.overlap,
+            "keys": self.keys,
+            "classes": self.classes,
+            "scope": sorted(self.scope.items()),
+            "within": self.within,
+            "settle": self.settle,
+            "overlap": self.overlap,
             "time": repr(self.check.time),
             "counts": {
                 name: [str(c.expression(Recorder())), c.op, c.quantiles] for name, c in self.check.counts.items()
@@ -146,9 +156,14 @@ def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
     scope = {k: v for k, v in objective.scope.items() if k != "within"} if quantiles else {}
     item = isinstance(check.time, Item)
     return Series(
-        dataset=dataset.name, check=check, relation=relation,
+        dataset=dataset.name,
+        check=check,
+        relation=relation,
         labels=dataset.relations["labels"] if check.needs_labels else None,
-        keys=() if quantiles else mapped, classes=dataset.classes, scope=scope,
+        keys=() if quantiles else mapped,
+        classes=dataset.classes,
+        scope=scope,
         within=objective.within if check.time.kind == "deadline" else None,
-        settle=objective.settle if item else 0.0, overlap=objective.overlap if item else 2,
+        settle=objective.settle if item else 0.0,
+        overlap=objective.overlap if item else 2,
     )

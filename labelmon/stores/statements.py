@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    ColumnClause,
     ColumnElement,
     FromClause,
     Select,
@@ -58,10 +59,12 @@ def statement(series: Series, dialect: Dialect, types: Types, span: Span, at_ms:
     bucket: ColumnElement[Any] = rows.c.t - rows.c.t % width if width else literal(span.start_ms, BigInteger)
     keys = [_key(series, key, rows.c[key]).label(key) for key in series.keys]
     if any(c.quantiles for c in check.counts.values()):
-        return _with_quantiles(series, rows, view, conditions, span)
+        return _with_quantiles(series, view, conditions, span)
     sums = [_aggregate(series, name, view).label(name) for name in check.counts]
     picked = select(bucket.label(BUCKET), *keys, func.count().label(ROWS), *sums)
-    return picked.where(*conditions).group_by(*([bucket] if width else []), *[_key(series, k, rows.c[k]) for k in series.keys])
+    return picked.where(*conditions).group_by(
+        *([bucket] if width else []), *[_key(series, k, rows.c[k]) for k in series.keys]
+    )
 
 
 def earliest_statement(series: Series, dialect: Dialect, types: Types, relation: Relation, at_ms: int) -> Select[Any]:
@@ -111,7 +114,10 @@ def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int
             return (
                 select(dialect.epoch_ms(raw, kind).label("t"), *[e.label(r) for r, e in picked.items()])
                 .select_from(source)
-                .where(*_filters(relation, dialect, types, source), dialect.near(raw, kind, span.start_ms, span.end_ms))
+                .where(
+                    *_filters(relation, dialect, types, source),
+                    dialect.near(raw, kind, span.start_ms, span.end_ms),
+                )
                 .subquery("rows_")
             )
         case Deadline(start=role):
@@ -124,7 +130,13 @@ def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int
 
 
 def _items(
-    series: Series, dialect: Dialect, types: Types, arrivals: tuple[int, int], at_ms: int, role: str, delay: int
+    series: Series,
+    dialect: Dialect,
+    types: Types,
+    arrivals: tuple[int, int],
+    at_ms: int,
+    role: str,
+    delay: int,
 ) -> Subquery:
     """Rows that arrived in `arrivals` with the first label of each; repeats of an item row count once."""
     relation, labels = series.relation, series.labels
@@ -143,16 +155,15 @@ def _items(
     partner = _source(labels, "labels_")
     label_role = next((r for r in ("stored_at", "labeled_at") if r in labels.columns), None)
     if label_role:
-        known = dialect.epoch_ms(
-            column_of(partner, labels, label_role), types[labels.name][labels.columns[label_role]]
-        )
+        known = dialect.epoch_ms(column_of(partner, labels, label_role), types[labels.name][labels.columns[label_role]])
         first = func.min(case((known <= at_ms, known), else_=None))
     else:  # labels without times: known since ever
         first = func.min(case((column_of(partner, labels, "item").is_not(None), 0), else_=None))
     has_label = [column_of(partner, labels, "label").is_not(None)]
     on = and_(
         _same(dialect, types, (items, relation), (partner, labels)),
-        *_filters(labels, dialect, types, partner), *has_label,
+        *_filters(labels, dialect, types, partner),
+        *has_label,
     )
     group = [column_of(items, relation, "item"), raw, *picked.values()]
     return (
@@ -177,30 +188,42 @@ def _settled(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: 
     touched = (
         select(item_raw)
         .select_from(source)
-        .where(*_filters(relation, dialect, types, source), dialect.near(raw, kind, span.start_ms - settle, span.end_ms))
+        .where(
+            *_filters(relation, dialect, types, source),
+            dialect.near(raw, kind, span.start_ms - settle, span.end_ms),
+        )
     )
     wanted = [r for r in dict.fromkeys((*roles_read(series.check), *series.keys)) if r not in ("item", "label")]
     instant = dialect.epoch_ms(raw, kind)
     known = (
         select(
-            instant.label("at"), _role(relation, dialect, types, source, "item").label("item"),
+            instant.label("at"),
+            _role(relation, dialect, types, source, "item").label("item"),
             _role(relation, dialect, types, source, "annotator").label("annotator"),
             _role(relation, dialect, types, source, "label").label("label"),
             *[_role(relation, dialect, types, source, r).label(f"r_{r}") for r in wanted],
         )
         .select_from(source)
         .where(
-            *_filters(relation, dialect, types, source), item_raw.in_(touched), instant <= at_ms,
-            column_of(source, relation, "label").is_not(None), column_of(source, relation, "annotator").is_not(None),
+            *_filters(relation, dialect, types, source),
+            item_raw.in_(touched),
+            instant <= at_ms,
+            column_of(source, relation, "label").is_not(None),
+            column_of(source, relation, "annotator").is_not(None),
         )
         .cte("known")
     )
-    firsts = select(known.c.item, known.c.annotator, func.min(known.c.at).label("at")).group_by(
-        known.c.item, known.c.annotator
-    ).cte("firsts")
+    firsts = (
+        select(known.c.item, known.c.annotator, func.min(known.c.at).label("at"))
+        .group_by(known.c.item, known.c.annotator)
+        .cte("firsts")
+    )
     place = func.row_number().over(partition_by=firsts.c.item, order_by=(firsts.c.at, firsts.c.annotator))
     ranked = select(firsts.c.item, firsts.c.at, place.label("place")).cte("ranked")
-    first, full = func.min(ranked.c.at), func.min(case((ranked.c.place == series.overlap, ranked.c.at), else_=None))
+    first, full = (
+        func.min(ranked.c.at),
+        func.min(case((ranked.c.place == series.overlap, ranked.c.at), else_=None)),
+    )
     settled_ms = case((full < first + settle, full), else_=first + settle)
     settled = select(ranked.c.item, first.label("first"), settled_ms.label("t")).group_by(ranked.c.item).cte("settled")
     latest = func.row_number().over(
@@ -214,8 +237,12 @@ def _settled(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: 
     )
     return (
         select(
-            ratings.c.t, ratings.c.item, ratings.c.first.label("first_label_ms"), ratings.c.t.label("settled_ms"),
-            func.count().label("ratings"), func.count(ratings.c.label.distinct()).label("classes"),
+            ratings.c.t,
+            ratings.c.item,
+            ratings.c.first.label("first_label_ms"),
+            ratings.c.t.label("settled_ms"),
+            func.count().label("ratings"),
+            func.count(ratings.c.label.distinct()).label("classes"),
             *[func.min(ratings.c[f"r_{r}"]).label(r) for r in wanted],
         )
         .where(ratings.c.place == 1)
@@ -224,19 +251,20 @@ def _settled(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: 
     )
 
 
-def _with_quantiles(
-    series: Series, rows: Subquery, view: _View, conditions: list[ColumnElement[bool]], span: Span
-) -> Select[Any]:
+def _with_quantiles(series: Series, view: _View, conditions: list[ColumnElement[bool]], span: Span) -> Select[Any]:
     """Order statistics in the store: rank, then weigh the two neighbours of (n - 1) q (type 7)."""
     check = series.check
     values = {name: c.expression(view) for name, c in check.counts.items()}
     ranks = [
         func.row_number().over(order_by=values[name]).label(f"{name}_rank")
-        for name, c in check.counts.items() if c.quantiles
+        for name, c in check.counts.items()
+        if c.quantiles
     ]
-    ranked = select(
-        *[e.label(name) for name, e in values.items()], *ranks, func.count().over().label("n")
-    ).where(*conditions).subquery("ranked")
+    ranked = (
+        select(*[e.label(name) for name, e in values.items()], *ranks, func.count().over().label("n"))
+        .where(*conditions)
+        .subquery("ranked")
+    )
     columns: list[ColumnElement[Any]] = []
     for name, counted in check.counts.items():
         if not counted.quantiles:
@@ -271,7 +299,8 @@ def _key(series: Series, key: str, value: ColumnElement[Any]) -> ColumnElement[A
 
 
 def _source(relation: Relation, alias: str = "source") -> FromClause:
-    columns = [column(name) for name in dict.fromkeys((*relation.columns.values(), *relation.where))]
+    names = dict.fromkeys((*relation.columns.values(), *relation.where))
+    columns: list[ColumnClause[Any]] = [column(name) for name in names]
     if relation.query:
         return text(relation.query.strip().rstrip(";")).columns(*columns).subquery(alias)
     schema, _, name = relation.table.rpartition(".")
@@ -296,9 +325,7 @@ def _role(relation: Relation, dialect: Dialect, types: Types, source: FromClause
             return raw
 
 
-def _filters(
-    relation: Relation, dialect: Dialect, types: Types, source: FromClause
-) -> list[ColumnElement[bool]]:
+def _filters(relation: Relation, dialect: Dialect, types: Types, source: FromClause) -> list[ColumnElement[bool]]:
     found = []
     for name, wanted in relation.where.items():
         value = dialect.text(source.c[name], types[relation.name].get(name, ""))

@@ -30,7 +30,7 @@ class WebConfig:
     users: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
-def load_web_config(path: Path) -> WebConfig:
+def load_web_config(path: Path) -> WebConfig:  # noqa: C901  one check after the other
     """The web.config file at `path`.
 
     Raises

@@ -58,7 +58,9 @@ def create_app(service: Service, *, lifecycle: bool) -> FastAPI:
     def reload() -> Response:
         """Takes up the config file again; 500 with the problems when it is refused."""
         if not lifecycle:
-            return PlainTextResponse("Lifecycle API is not enabled: start with --web.enable-lifecycle.\n", status_code=403)
+            return PlainTextResponse(
+                "Lifecycle API is not enabled: start with --web.enable-lifecycle.\n", status_code=403
+            )
         problem = service.reload()
         return PlainTextResponse(f"{problem}\n" if problem else "", status_code=500 if problem else 200)
 

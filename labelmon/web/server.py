@@ -44,8 +44,13 @@ class WebServer:
             raise LabelmonError(f"cannot listen on {address}: {error.strerror}") from error
         self.address = "{}:{}".format(*self._socket.getsockname()[:2])
         config = uvicorn.Config(
-            BasicAuth(app, web.users) if web.users else app, log_config=None, access_log=False, lifespan="off",
-            ssl_certfile=web.cert_file or None, ssl_keyfile=web.key_file or None, server_header=False,
+            BasicAuth(app, web.users) if web.users else app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ssl_certfile=web.cert_file or None,
+            ssl_keyfile=web.key_file or None,
+            server_header=False,
             timeout_graceful_shutdown=5,
         )
         self._server = uvicorn.Server(config)

@@ -52,7 +52,10 @@ def mutants(rule: Rule) -> Iterator[tuple[str, Rule]]:
     for name in ("hold", "keep_firing"):
         seconds = getattr(rule, name)
         for changed in (0, seconds * 2) if seconds else ():
-            yield f"{rule.severity.value}: {name} of {seconds} s became {changed} s", replace(rule, **{name: changed})
+            yield (
+                f"{rule.severity.value}: {name} of {seconds} s became {changed} s",
+                replace(rule, **{name: changed}),
+            )
 
 
 def judge(promtool, rules: list[Rule], alert: str, folder: Path):
@@ -80,9 +83,9 @@ def test_every_mutant_is_killed(alert, promtool, tmp_path):
         for what, changed in mutants(mutated)
     ]
     with ThreadPoolExecutor(2) as two:
-        done = list(two.map(
-            lambda pair: judge(promtool, pair[1][1], alert, tmp_path / str(pair[0])), enumerate(trials)
-        ))
+        done = list(
+            two.map(lambda pair: judge(promtool, pair[1][1], alert, tmp_path / str(pair[0])), enumerate(trials))
+        )
 
     survivors = [what for (what, _), result in zip(trials, done, strict=True) if result.returncode == 0]
     assert trials or alert == "LabelmonGone"

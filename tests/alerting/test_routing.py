@@ -21,7 +21,17 @@ RECEIVERS = {
         Receiver(name="oncall", kind="pagerduty", settings={"routing_key": SECRET}),
         Receiver(name="ops", kind="opsgenie", settings={"api_key": SECRET}),
         Receiver(name="chat", kind="slack", settings={"api_url": SECRET, "channel": "#labels"}),
-        Receiver(name="mail", kind="email", settings={"to": "a@example.com", "from": "b@example.com", "smarthost": "mail.example:25", "auth_username": "b", "auth_password": SECRET}),
+        Receiver(
+            name="mail",
+            kind="email",
+            settings={
+                "to": "a@example.com",
+                "from": "b@example.com",
+                "smarthost": "mail.example:25",
+                "auth_username": "b",
+                "auth_password": SECRET,
+            },
+        ),
         Receiver(name="hook", kind="webhook", settings={"url": "https://hook.example/x", "bearer_token": SECRET}),
         Receiver(name="imaging", kind="tickets", settings={"to": "github:example/imaging"}),
     )
@@ -32,7 +42,9 @@ DATASETS = [
     replace(dataset(), name="chats", owner=Owner(team="support", page="ops", tickets="hook")),
     replace(dataset(), name="lost"),
 ]
-TEXT = alertmanager_config(DATASETS, RECEIVERS, Owner(team="labelmon", page="ops", tickets="chat"), DEFAULT_ALERTING, Urls())
+TEXT = alertmanager_config(
+    DATASETS, RECEIVERS, Owner(team="labelmon", page="ops", tickets="chat"), DEFAULT_ALERTING, Urls()
+)
 
 
 def test_amtool_accepts_the_config(amtool: Tool, tmp_path: Path) -> None:
@@ -63,7 +75,13 @@ def test_each_alert_reaches_its_owner(amtool: Tool, tmp_path: Path, receiver: st
     (tmp_path / "alertmanager.yml").write_text(TEXT)
 
     routed = amtool(
-        "config", "routes", "test", "--config.file=alertmanager.yml", f"--verify.receivers={receiver}", *labels.split(), cwd=tmp_path
+        "config",
+        "routes",
+        "test",
+        "--config.file=alertmanager.yml",
+        f"--verify.receivers={receiver}",
+        *labels.split(),
+        cwd=tmp_path,
     )
 
     assert routed.returncode == 0, routed.stdout + routed.stderr

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from labelmon import naming
-from labelmon.alerting.files import rule_file
 from labelmon.alerting import rule_tests
+from labelmon.alerting.files import rule_file
 from labelmon.alerting.rules import Rule, all_rules
 from labelmon.alerting.runbooks import runbook_pages
 from labelmon.checks import catalogue
@@ -70,7 +70,13 @@ def test_every_alert_on_a_dataset_says_all_it_must() -> None:
         given = labels | {label for label in naming.SLO_LABELS if label in by}
         assert {"severity", "dataset", "sli", "scope"} <= given | {"sli"}
         assert "group_left (pipeline, store, team, tier)" in text
-        assert set(rule.annotations) == {"summary", "description", "runbook_url", "dashboard_url", "samples_url"}
+        assert set(rule.annotations) == {
+            "summary",
+            "description",
+            "runbook_url",
+            "dashboard_url",
+            "samples_url",
+        }
         assert "$value" in rule.annotations["summary"]
 
 
@@ -86,6 +92,7 @@ def test_rules_do_not_depend_on_datasets() -> None:
     text = rule_file(RULES, DEFAULT_ALERTING)
 
     assert 'dataset="' not in text
-    assert len(RULES) == sum(
-        len(c.severities) + 1 if hasattr(c.slo, "good") else len(c.slo.thresholds) for c in catalogue()
-    ) + 2
+    assert (
+        len(RULES)
+        == sum(len(c.severities) + 1 if hasattr(c.slo, "good") else len(c.slo.thresholds) for c in catalogue()) + 2
+    )

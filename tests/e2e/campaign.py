@@ -176,8 +176,14 @@ class Campaign:
     def start(self) -> None:
         code = f"{self.mutation}\nfrom labelmon.cli import main\nmain()"
         command = [
-            sys.executable, "-c", code, "run", "--config.file", str(self.folder / "labelmon.yaml"),
-            "--web.listen-address", f"127.0.0.1:{self.port}",
+            sys.executable,
+            "-c",
+            code,
+            "run",
+            "--config.file",
+            str(self.folder / "labelmon.yaml"),
+            "--web.listen-address",
+            f"127.0.0.1:{self.port}",
         ]
         with (self.folder / "daemon.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -243,7 +249,10 @@ class Campaign:
     def bucket_faults(self, *, reconciled: bool) -> list[str]:
         """Ledger buckets that the journal contradicts; before a reconcile rows later than lateness may be missing."""
         faults = []
-        for sli, name in (("label_accuracy", "label_accuracy"), ("label_latency", "label_latency[within=2s]")):
+        for sli, name in (
+            ("label_accuracy", "label_accuracy"),
+            ("label_latency", "label_latency[within=2s]"),
+        ):
             known: dict[int, list[int]] = defaultdict(lambda: [0, 0])
             for at, good, _ in self._settled_rows(sli):
                 known[floor(at)][0] += 1
@@ -268,7 +277,8 @@ class Campaign:
     def ledger_buckets(self, series: str) -> dict[int, tuple[int, int]]:
         db = sqlite3.connect(f"file:{self.folder}/labelmon.db?mode=ro", uri=True)
         rows = db.execute(
-            "SELECT start, width, vals FROM labelmon_cells JOIN labelmon_series ON series = id WHERE name = ?", (series,)
+            "SELECT start, width, vals FROM labelmon_cells JOIN labelmon_series ON series = id WHERE name = ?",
+            (series,),
         ).fetchall()
         db.close()
         assert all(width == 1 for _, width, _ in rows)

@@ -47,7 +47,8 @@ class Sink:
     def alerts(self, receiver: str, status: str, **labels: str) -> list[dict[str, Any]]:
         return [
             alert
-            for name, payload in list(self.got) if name == receiver
+            for name, payload in list(self.got)
+            if name == receiver
             for alert in payload["alerts"]
             if alert["status"] == status and all(alert["labels"].get(k) == v for k, v in labels.items())
         ]
@@ -69,8 +70,16 @@ class Stage:
 
     def labelmon(self, config: Path, port: int) -> subprocess.Popen[bytes]:
         process = self.spawn(
-            "labelmon", sys.executable, "-m", "labelmon", "run", "--config.file", str(config),
-            "--web.listen-address", f"127.0.0.1:{port}", "--web.enable-lifecycle",
+            "labelmon",
+            sys.executable,
+            "-m",
+            "labelmon",
+            "run",
+            "--config.file",
+            str(config),
+            "--web.listen-address",
+            f"127.0.0.1:{port}",
+            "--web.enable-lifecycle",
         )
         wait_for(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), self.logs)
         return process
@@ -85,9 +94,13 @@ class Stage:
         }
         (self.folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         self.spawn(
-            "prometheus", "prometheus", f"--config.file={self.folder}/prometheus.yml",
-            f"--storage.tsdb.path={self.folder}/tsdb", f"--web.listen-address=127.0.0.1:{port}",
-            "--web.enable-lifecycle", "--rules.alert.resend-delay=1s",
+            "prometheus",
+            "prometheus",
+            f"--config.file={self.folder}/prometheus.yml",
+            f"--storage.tsdb.path={self.folder}/tsdb",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--web.enable-lifecycle",
+            "--rules.alert.resend-delay=1s",
         )
         wait_for(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), self.logs)
         return port
@@ -95,8 +108,12 @@ class Stage:
     def alertmanager(self, config: Path) -> int:
         port = free_port()
         self.spawn(
-            "alertmanager", "prometheus-alertmanager", f"--config.file={config}",
-            f"--storage.path={self.folder}/am", f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=",
+            "alertmanager",
+            "prometheus-alertmanager",
+            f"--config.file={config}",
+            f"--storage.path={self.folder}/am",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
         )
         wait_for(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), self.logs)
         return port

@@ -54,7 +54,13 @@ datasets:
       label_accuracy: {{target: 0.95, window: 10m}}
       label_backlog: {{at_most: 6s}}
 """
-OWNER = {"dataset": "radiology", "pipeline": "imaging", "store": "warehouse", "team": "rad", "tier": "critical"}
+OWNER = {
+    "dataset": "radiology",
+    "pipeline": "imaging",
+    "store": "warehouse",
+    "team": "rad",
+    "tier": "critical",
+}
 LINKS = {"runbook_url", "dashboard_url", "samples_url"}
 
 
@@ -99,8 +105,18 @@ class Light:
         sink = self.stage.sink
         self.config.write_text(CONFIG.format(page=sink.url("oncall"), ticket=sink.url("data-team")))
         subprocess.run(
-            [sys.executable, "-m", "labelmon", "generate", "--config.file", str(self.config), "--out", str(folder)],
-            check=True, capture_output=True,
+            [
+                sys.executable,
+                "-m",
+                "labelmon",
+                "generate",
+                "--config.file",
+                str(self.config),
+                "--out",
+                str(folder),
+            ],
+            check=True,
+            capture_output=True,
         )
         self.pipeline = Pipeline(folder / "labels.db")
         self.pipeline.start()
@@ -198,7 +214,12 @@ def test_a_dead_store_is_one_page_and_not_a_quality_alert(light: Light, tmp_path
     (tmp_path / "labels.db").rename(tmp_path / "away.db")
     page = light.firing("oncall", sli="store")
 
-    assert page["labels"] == {"alertname": "LabelStoreStale", "severity": "page", "sli": "store", "store": "warehouse"}
+    assert page["labels"] == {
+        "alertname": "LabelStoreStale",
+        "severity": "page",
+        "sli": "store",
+        "store": "warehouse",
+    }
     assert "Label store warehouse does not answer" in str(page["annotations"])
     health = requests.get(f"http://127.0.0.1:{light.port}/-/healthy", timeout=5)
     assert health.status_code == 200
