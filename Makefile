@@ -22,10 +22,10 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 generate: $(VENV)/.runtime
-	LABELMON_DEMO_FOLDER=/tmp $(BIN)/labelmon generate --config.file labelmon/demo/demo.yaml
+	LABELMON_DEMO_FOLDER=demo-data $(BIN)/labelmon generate --config.file labelmon/demo/demo.yaml
 
 check-generated: $(VENV)/.runtime
-	LABELMON_DEMO_FOLDER=/tmp $(BIN)/labelmon generate --config.file labelmon/demo/demo.yaml --check
+	LABELMON_DEMO_FOLDER=demo-data $(BIN)/labelmon generate --config.file labelmon/demo/demo.yaml --check
 
 # Everything too heavy for every run; writes docs/proof.json and docs/proof.md.
 prove: $(VENV)/.dev

@@ -53,6 +53,8 @@ def store_problems(config: Config, path: Path) -> list[Problem]:
                     try:
                         _compare(reader, dataset, relation.name, key, problem)
                     except StoreError as error:
+                        if error.reason == "unreachable":
+                            raise  # a problem of the store, told once
                         problem(key, str(error))
         except StoreError as error:
             problem(f"stores.{name}", str(error))

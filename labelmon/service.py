@@ -29,8 +29,8 @@ def serve(config: Path, address: str, web_config: Path | None, log_level: str, *
     web = load_web_config(web_config) if web_config else WebConfig()
     daemon = Daemon(path=config, catalogue=catalogue())
     events = _Signals()
+    server = WebServer(create_app(daemon, lifecycle=lifecycle), address, web)  # a taken port is known at once
     daemon.start()
-    server = WebServer(create_app(daemon, lifecycle=lifecycle), address, web)
     server.start()
     log.info("listening on %s", server.address)
     while events.wait():

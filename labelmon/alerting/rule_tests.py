@@ -183,18 +183,12 @@ def _any_bad_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any
         ]
     labels = {"severity": "ticket", "dataset": "bad", "sli": check.name, **OWNER}
     annotations = any_bad_annotations(check, window, urls, _blanks("bad", "2%"))
+    alert, firing = naming.any_bad_alert(check), [{"exp_labels": labels, "exp_annotations": annotations}]
     return {
         "name": f"{check.name}: an objective of none_bad",
         "interval": format_duration(alerting.evaluation_interval),
-        "input_series": series,
-        "alert_rule_test": [
-            _expect(
-                STEPS,
-                naming.any_bad_alert(check),
-                [{"exp_labels": labels, "exp_annotations": annotations}],
-                alerting,
-            )
-        ],
+        "input_series": _ending(series),
+        "alert_rule_test": [_expect(STEPS, alert, firing, alerting), *_fades(STEPS + 5, alert, firing, alerting)],
     }
 
 
@@ -230,8 +224,12 @@ def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, A
     return {
         "name": f"{check.name}: past its objective for long enough, with enough behind it",
         "interval": format_duration(step),
-        "input_series": series,
-        "alert_rule_test": [_expect(hold - 1, by, [], alerting), _expect(hold + 1, by, firing, alerting)],
+        "input_series": _ending(series),
+        "alert_rule_test": [
+            _expect(hold - 1, by, [], alerting),
+            _expect(hold + 1, by, firing, alerting),
+            *_fades(length, by, firing, alerting),
+        ],
     }
 
 
@@ -290,13 +288,27 @@ def _stale_test(rule: Rule, alerting: Alerting) -> dict[str, Any]:
     return {
         "name": "a store that stopped, one that never answered, one that is fine, one with a hiccup",
         "interval": format_duration(step),
-        "input_series": series,
+        "input_series": _ending(series),
         "alert_rule_test": [
             _expect(hold - 1, rule.alert, [], alerting),
             _expect(stale + hold, rule.alert, [expected("never")], alerting),
             _expect(stale + hold + 1, rule.alert, [expected("never"), expected("stopped")], alerting),
+            *_fades(length, rule.alert, [expected("never"), expected("stopped")], alerting),
         ],
     }
+
+
+def _ending(series: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """The series, gone after their last value."""
+    return [{"series": one["series"], "values": f"{one['values']} stale"} for one in series]
+
+
+def _fades(
+    last: int, alert: str, firing: Sequence[Mapping[str, Any]], alerting: Alerting
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """After the `last` evaluation that held, the alerts keep firing just as long as they should."""
+    keep = -(-alerting.keep_firing // alerting.evaluation_interval)
+    return _expect(last + keep, alert, firing, alerting), _expect(last + keep + 3, alert, [], alerting)
 
 
 def _expect(steps: int, alert: str, expected: Sequence[Mapping[str, Any]], alerting: Alerting) -> dict[str, Any]:

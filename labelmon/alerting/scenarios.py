@@ -22,6 +22,7 @@ class Seen:
     events: float
 
 
+OTHERS = naming.THRESHOLD_ONLY  # a profile whose objectives no window may judge
 QUIET = Seen(burn=0.5, ratio=0.01, evidence=0.0, events=50)
 
 
@@ -36,7 +37,7 @@ class Scenario:
 
 
 def scenarios(alerting: Alerting) -> list[Scenario]:
-    """For every tier of every profile: burning, each condition just missed, silence, one bad audit of five."""
+    """For every tier of every profile: burning, each condition just missed, another's profile, one bad audit of five."""
     needed = evidence_needed(alerting)
     found = []
     for profile in alerting.profiles:
@@ -49,10 +50,11 @@ def scenarios(alerting: Alerting) -> list[Scenario]:
                     windows[tier.long] = long
                     label = f"{profile.name}-{severity.value}-{format_duration(tier.long)}-{name}"
                     found.append(Scenario(name=label, profile=profile.name, windows=windows))
+                    if name == "burning":
+                        found.append(Scenario(name=f"{label}-for-others", profile=OTHERS, windows=windows))
         found.append(Scenario(name=f"{profile.name}-no-data", profile=profile.name, windows={}))
     burning = next(s for s in found if s.name.endswith("burning"))
-    elsewhere = replace(burning, name="threshold-only", profile=naming.THRESHOLD_ONLY)
-    return [*found, elsewhere, replace(burning, name="scoped", scope="priority=high,within=1h")]
+    return [*found, replace(burning, name="scoped", scope="priority=high,within=1h")]
 
 
 def _variants(tier: BurnTier, needed: float) -> Iterable[tuple[str, Seen, Seen]]:

@@ -1,0 +1,106 @@
+"""Runs every opt-in check and writes docs/proof.json and docs/proof.md; `--stale` prints figures older than their code.
+
+python -m tests.benchmarks.prove [--stale]
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PROOF, PAGE = ROOT / "docs" / "proof.json", ROOT / "docs" / "proof.md"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """A command whose last JSON object on stdout holds figures, and the code the figures speak of."""
+
+    name: str
+    says: str
+    module: str
+    seed: int
+    n: int
+    arguments: tuple[str, ...]
+    covers: tuple[str, ...]
+
+
+PROOFS = (
+    Proof(
+        name="memory_once",
+        says="Peak memory of `labelmon once` with three checks over 10 M items, 10 M labels and 10 M audits in Parquet, beside a bare GROUP BY",
+        module="tests.benchmarks.memory_once",
+        seed=1,
+        n=10_000_000,
+        arguments=("--rows", "10000000", "--seed", "1"),
+        covers=("labelmon/stores", "labelmon/once.py", "labelmon/reading.py", "labelmon/counts.py", "labelmon/checks"),
+    ),
+)
+
+
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def prove() -> int:
+    found, worst = {}, 0
+    for proof in PROOFS:
+        command = [sys.executable, "-m", proof.module, *proof.arguments]
+        print(f"proving {proof.name} ...", flush=True)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        worst = max(worst, done.returncode)
+        print(done.stdout, done.stderr, sep="\n")
+        found[proof.name] = {
+            "says": proof.says,
+            "command": f"python -m {proof.module} {' '.join(proof.arguments)}",
+            "seed": proof.seed,
+            "n": proof.n,
+            "figures": json.loads(done.stdout) if done.stdout.strip() else {"failed": True},
+            "commit": git("rev-parse", "HEAD"),
+        }
+    PROOF.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n")
+    PAGE.write_text(page(found))
+    return worst
+
+
+def page(found: dict[str, dict[str, object]]) -> str:
+    lines = [
+        "# Proof",
+        "",
+        "What is too heavy for every run, as `make prove` last measured it. Rendered from proof.json.",
+        "",
+    ]
+    for name, one in sorted(found.items()):
+        lines += [
+            f"## {name}",
+            "",
+            f"{one['says']}.",
+            "",
+            f"- command: `{one['command']}`",
+            f"- seed {one['seed']}, n {one['n']}, commit {str(one['commit'])[:12]}",
+        ]
+        lines += [f"- {key}: {value}" for key, value in one["figures"].items()]  # type: ignore[attr-defined]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def stale() -> int:
+    known = json.loads(PROOF.read_text()) if PROOF.exists() else {}
+    old = []
+    for proof in PROOFS:
+        commit = known.get(proof.name, {}).get("commit", "")
+        if not commit:
+            old.append(f"{proof.name}: never proven")
+        elif not git("cat-file", "-t", commit):
+            old.append(f"{proof.name}: proven at an unknown commit")
+        elif git("diff", "--name-only", commit, "HEAD", "--", *proof.covers):
+            old.append(f"{proof.name}: its code changed since {commit[:12]}")
+    print("\n".join(old) or f"{len(PROOFS)} figures are as new as the code they cover")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(stale() if "--stale" in sys.argv[1:] else prove())
