@@ -64,28 +64,26 @@ def _scenarios_test(check: Check, members: Sequence[Scenario], alerting: Alertin
 
 
 def _recovery_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any]:
-    """Burns for a while, recovers, and keeps firing just as long as it should."""
-    burning = next(s for s in scenarios(alerting) if s.name.endswith("burning"))
-    hot = replace(burning, name="recovering")
-    cool = replace(hot, windows=dict.fromkeys(hot.windows, QUIET))
+    """Each severity burns for a while, recovers, and keeps firing just as long as it should."""
     keep = -(-alerting.keep_firing // alerting.evaluation_interval)
     length = STEPS + keep + 10
-    series = []
-    for before, after in zip(_series(check, hot, ""), _series(check, cool, ""), strict=True):
-        values = f"{before['values']}x{STEPS} {after['values']}x{length}"
-        series.append({"series": before["series"], "values": values})
-    series.append(_loaded(1000, f"x{length + STEPS}"))
-    expected = _expected_burn(check, hot, alerting, urls)
+    series = [_loaded(1000, f"x{length + STEPS}")]
+    expected = []
+    for severity in check.severities:
+        mark = f"-{severity.value}-"
+        burning = next(s for s in scenarios(alerting) if mark in s.name and s.name.endswith("burning"))
+        hot = replace(burning, name=f"recovering-{severity.value}")
+        cool = replace(hot, windows=dict.fromkeys(hot.windows, QUIET))
+        for before, after in zip(_series(check, hot, ""), _series(check, cool, ""), strict=True):
+            values = f"{before['values']}x{STEPS} {after['values']}x{length}"
+            series.append({"series": before["series"], "values": values})
+        expected += _expected_burn(check, hot, alerting, urls)
     alert = naming.burn_alert(check)
     return {
         "name": f"{check.name}: recovers, and keeps firing for a while",
         "interval": format_duration(alerting.evaluation_interval),
         "input_series": series,
-        "alert_rule_test": [
-            _expect(STEPS, alert, expected, alerting),
-            _expect(STEPS + keep, alert, expected, alerting),
-            _expect(STEPS + keep + 3, alert, [], alerting),
-        ],
+        "alert_rule_test": [_expect(STEPS, alert, expected, alerting), *_fades(STEPS, alert, expected, alerting)],
     }
 
 
@@ -94,7 +92,7 @@ def _replicas_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, An
     burning = replace(next(s for s in scenarios(alerting) if s.name.endswith("burning")), name="replicated")
     worse = replace(
         burning,
-        windows={w: replace(seen, burn=(seen.burn or 0) * 1.5) for w, seen in burning.windows.items()},
+        windows={w: replace(seen, burn=round((seen.burn or 0) * 1.5, 6)) for w, seen in burning.windows.items()},
     )
     times, series = f"x{STEPS + 5}", []
     for instance, member, tier, loaded in (

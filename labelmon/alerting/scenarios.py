@@ -58,9 +58,9 @@ def scenarios(alerting: Alerting) -> list[Scenario]:
 
 
 def _variants(tier: BurnTier, needed: float) -> Iterable[tuple[str, Seen, Seen]]:
-    below = tier.burn * 0.6
-    hot = Seen(burn=tier.burn * 2, ratio=0.3, evidence=30, events=200)
-    still = Seen(burn=tier.burn * 3, ratio=0.4, evidence=9, events=20)
+    below = round(tier.burn * 0.6, 6)
+    hot = Seen(burn=round(tier.burn * 1.1, 6), ratio=0.3, evidence=round(needed * 1.1, 6), events=200)
+    still = Seen(burn=round(tier.burn * 1.15, 6), ratio=0.4, evidence=9, events=20)
     flood = Seen(burn=below, ratio=0.9, evidence=30, events=200)
     yield "burning", hot, still
     yield "at-the-factor", replace(hot, burn=tier.burn), still

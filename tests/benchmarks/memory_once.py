@@ -47,7 +47,9 @@ def write_store(folder: Path, rows: int, seed: int) -> None:
         "audits": f"'i' || i AS item, 'a' AS label, CASE WHEN random() < 0.03 THEN 'b' ELSE 'a' END AS truth, "
         f"{arrived} + INTERVAL 1 HOUR AS audited_at",
     }.items():
-        db.execute(f"COPY (SELECT {columns} {base}) TO '{folder}/{name}.parquet' (FORMAT parquet)")
+        # One item in a thousand is never labelled, so that there is a backlog.
+        only = "WHERE i % 1000 > 0" if name == "annotations" else ""
+        db.execute(f"COPY (SELECT {columns} {base} {only}) TO '{folder}/{name}.parquet' (FORMAT parquet)")
     db.close()
 
 
