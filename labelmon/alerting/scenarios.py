@@ -37,7 +37,7 @@ class Scenario:
 
 
 def scenarios(alerting: Alerting) -> list[Scenario]:
-    """For every tier of every profile: burning, each condition just missed, another's profile, one bad audit of five."""
+    """For every tier: burning, each condition just missed, another's profile, one bad audit of five."""
     needed = evidence_needed(alerting)
     found = []
     for profile in alerting.profiles:
