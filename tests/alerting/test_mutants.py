@@ -64,7 +64,6 @@ def judge(promtool, rules: list[Rule], alert: str, folder: Path):
     test.parent.mkdir(parents=True)
     test.write_text(SHIPPED[file_of(alert)])
     (folder / RULES_FILE).write_text(rule_file(rules, DEFAULT_ALERTING))
-    assert promtool("check", "rules", folder / RULES_FILE).returncode == 0, "a mutant must still load"
     return promtool("test", "rules", test)
 
 
@@ -88,5 +87,12 @@ def test_every_mutant_is_killed(alert, promtool, tmp_path):
         )
 
     survivors = [what for (what, _), result in zip(trials, done, strict=True) if result.returncode == 0]
+    # A mutant that does not load has not been killed by a test.
+    broken = [
+        what
+        for (what, _), result in zip(trials, done, strict=True)
+        if result.returncode and "exp:[" not in result.stdout + result.stderr
+    ]
+    assert broken == []
     assert trials or alert == "LabelmonGone"
     assert survivors == [], f"{len(survivors)} of {len(trials)} mutants survive"

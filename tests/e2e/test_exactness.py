@@ -47,7 +47,7 @@ def run(campaign: Campaign, kills: int) -> None:
     for turn in range(kills):
         campaign.start()
         # From before the first cycle of a start to well into the next full recount.
-        campaign.watch(rng.uniform(1.5, 6.0))
+        campaign.watch(rng.uniform(1.2, 4.8))
         campaign.kill()
         if turn == kills // 2:
             time.sleep(LATENESS + 4)
