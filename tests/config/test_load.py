@@ -1,0 +1,203 @@
+"""What a config may say, and that nothing a user writes ends in anything but a list of problems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from labelmon.config import Config, load
+from labelmon.errors import ConfigError
+from labelmon.model import ObjectiveKind
+
+FULL = """
+ledger: {url: sqlite:///labelmon.db}
+stores:
+  warehouse: {url: "${WAREHOUSE_URL}", statement_timeout: 20s, max_concurrency: 2}
+  exports:   {files: {labels: "export/labels*.csv.gz", items: "export/items.parquet"}}
+urls: {labelmon: "https://labelmon.example", grafana: "https://grafana.example", runbooks: "https://wiki.example/labelmon"}
+receivers: {platform-oncall: {pagerduty: {routing_key: {file: /run/secrets/pd}}}, imaging-data: {tickets: "github:example/imaging"}}
+operator: {page: platform-oncall, tickets: imaging-data}
+datasets:
+  radiology:
+    pipeline: imaging
+    owner: {team: imaging-data, page: platform-oncall, tickets: imaging-data}
+    tier: critical
+    interval: 60s
+    lateness: 48h
+    timezone: UTC
+    classes: [normal, yes, no, 01, 1.0, None, 'null', on]
+    relations:
+      items: {store: exports, columns: {item: id, arrived_at: at, priority: prio}}
+      labels: {store: warehouse, table: annotations, where: {task: chest}, columns: {item: study_id, label: finding, annotator: reader, labeled_at: read_at}}
+      audits: {store: warehouse, query: "SELECT 1", columns: {item: study_id, label: finding, truth: consensus, audited_at: at, stratum: site}}
+    objectives:
+      label_accuracy: {target: 0.95, window: 28d}
+      label_latency: [{within: 1h, target: 0.99, scope: {priority: high}}, {within: 24h, target: 1, window: all}]
+      label_backlog: {at_most: 12h}
+"""
+SMALL = """
+stores: {s: {url: "sqlite:///labels.db"}}
+datasets: {d: {relations: {audits: {}}}}
+"""
+
+
+def read(folder: Path, text: str, **environ: str) -> Config:
+    (folder / "labelmon.yaml").write_text(text)
+    return load(folder / "labelmon.yaml", environ=environ)
+
+
+def problems(folder: Path, text: str, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as found:
+        read(folder, text, **environ)
+    return [f"{p.line} {p.key}: {p.message}" for p in found.value.problems]
+
+
+def test_a_full_config(tmp_path: Path) -> None:
+    config = read(tmp_path, FULL, WAREHOUSE_URL="sqlite:///w.db")
+    radiology = config.datasets["radiology"]
+
+    assert radiology.classes == ("normal", "yes", "no", "01", "1.0", "None", "null", "on")
+    assert config.stores["warehouse"].url == f"sqlite:///{tmp_path}/w.db"
+    assert config.stores["exports"].files["items"] == f"{tmp_path}/export/items.parquet"
+    assert radiology.relations["labels"].where == {"task": ("chest",)}
+    assert radiology.relations["items"].table == "items"
+    accuracy, (quick, day), (backlog,) = (
+        radiology.objectives[f"label_{n}"] for n in ("accuracy", "latency", "backlog")
+    )
+    assert (accuracy[0].value, accuracy[0].window) == (0.95, 28 * 86400)
+    assert (quick.within, quick.scope) == (3600.0, {"priority": "high", "within": "1h"})
+    assert (day.kind, day.window, day.budget) == (ObjectiveKind.NONE_BAD, None, 0.0)
+    assert (backlog.kind, backlog.value) == (ObjectiveKind.AT_MOST, 43200.0)
+    assert config.lines["datasets.radiology.relations.audits.columns.truth"] == 21
+    assert config.notices == ()
+
+
+def test_the_smallest_config_and_what_its_defaults_hide(tmp_path: Path) -> None:
+    config = read(tmp_path, SMALL)
+
+    assert config.datasets["d"].objectives["label_accuracy"][0].value == 0.95
+    assert config.ledger_url == f"sqlite:///{tmp_path}/labelmon.db"
+    assert len(config.notices) == 4
+    assert "dataset d has no owner: its team is `unowned` and nobody is told" in config.notices
+
+
+def test_a_dollar_escapes_and_a_missing_variable_is_named(tmp_path: Path) -> None:
+    price = read(tmp_path, SMALL.replace("{audits: {}}", '{audits: {where: {task: "$$5 ${A}"}}}'), A="x")
+    assert price.datasets["d"].relations["audits"].where == {"task": ("$5 x",)}
+
+    (missing,) = problems(tmp_path, SMALL.replace("{audits: {}}", '{audits: {where: {task: "${A}"}}}'))
+    assert missing == "3 datasets.d.relations.audits.where.task: environment variable A is not set"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            "objectives: {label_accuracy: {target: 0.9, at_most: 3}}",
+            "label_accuracy: need exactly one of target, at_least, at_most, none_bad, got target and at_most",
+        ),
+        (
+            "objectives: {label_accuracy: {}}",
+            "label_accuracy: need exactly one of target, at_least, at_most, none_bad, got none",
+        ),
+        (
+            "objectives: {label_accuracy: {target: 0}}",
+            "label_accuracy.target: need a share above 0 and at most 1, got 0",
+        ),
+        ("objectives: {label_accuracy: {target: nan}}", "label_accuracy.target: need a number, got 'nan'"),
+        (
+            "objectives: {label_accuracy: {at_most: 3}}",
+            "label_accuracy.at_most: label_accuracy takes target or none_bad: it counts events",
+        ),
+        (
+            "objectives: {label_accuracy: {target: 0.9, within: 1h}}",
+            "label_accuracy.within: goes with deadline checks only; label_accuracy is none",
+        ),
+        (
+            "objectives: {label_accuracy: {target: 0.9, scope: {priority: high}}}",
+            "label_accuracy.scope.priority: label_accuracy cannot be scoped by priority here",
+        ),
+        (
+            "objectives: {label_accuracy: [{target: 0.9}, {target: 0.8}]}",
+            "label_accuracy[1]: two objectives with one scope (none)",
+        ),
+        (
+            "objectives: {label_accuracy: {target: 0.9, window: soon}}",
+            "label_accuracy.window: need a duration such as 60s, 48h or 28d, got 'soon'",
+        ),
+        ("classes: [a, null]", "classes[1]: need text, got nothing"),
+        ("timezone: Mars/Olympus", "timezone: unknown time zone 'Mars/Olympus'"),
+        ("owner: {page: nobody}", "owner.page: unknown receiver 'nobody'"),
+        ("interval: 2m", "interval: need an interval of at most 1m, got 2m"),
+        ("lateness: -1h", "lateness: need a duration such as 60s, 48h or 28d, got '-1h'"),
+    ],
+)
+def test_one_mistake_one_problem(tmp_path: Path, change: str, said: str) -> None:
+    text = f'stores: {{s: {{url: "sqlite:///l.db"}}}}\ndatasets:\n  d:\n    relations: {{audits: {{}}}}\n    {change}\n'
+
+    (found,) = problems(tmp_path, text)
+
+    assert said in found
+    assert found.startswith("5 datasets.d.")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("stores: {s: {}}\n" + SMALL.splitlines()[2], "1 stores.s: need exactly one of url and files"),
+        (
+            'stores: {s: {url: "nonsense"}}\n' + SMALL.splitlines()[2],
+            "1 stores.s.url: need a database URL such as sqlite:///labels.db",
+        ),
+        (
+            'stores: {s: {url: "sqlite://"}}\n' + SMALL.splitlines()[2],
+            "1 stores.s.url: need a database file, got one in memory",
+        ),
+        (
+            SMALL + "receivers: {a: {pagerduty: {routing_key: hush}}}\n",
+            "4 receivers.a.pagerduty.routing_key: need {file: path}: a secret is never written into a config",
+        ),
+        (
+            SMALL + "alerting: {profiles: {x: {page: [{burn: 2, long: 1h}]}}}\n",
+            "4 alerting.profiles.x.page[0]: need short",
+        ),
+        (
+            SMALL + "alerting: {profiles: {x: {page: [{burn: 2, long: 1m, short: 1h}]}}}\n",
+            "4 alerting.profiles.x.page[0]: need a short window that is not longer than the long one",
+        ),
+        (
+            SMALL + "privacy: {pseudonym_keys: [{file: no.key}]}\n",
+            "4 privacy.pseudonym_keys[0]: the key file does not exist",
+        ),
+        (SMALL + "stores: {}\n", "4 stores: duplicate key, first on line 2"),
+    ],
+)
+def test_mistakes_elsewhere(tmp_path: Path, text: str, said: str) -> None:
+    assert said in problems(tmp_path, text)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.text(max_size=200)
+    | st.text(alphabet="{}[]:,-&*!|>'\"%@` \nabdls$1.~", max_size=80)
+    | st.builds(
+        lambda path, value: FULL.replace(path, value, 1),
+        st.sampled_from(FULL.replace("{", " ").split()),
+        st.text(max_size=12),
+    )
+)
+def test_no_text_ends_in_anything_but_problems(tmp_path_factory, text: str) -> None:
+    folder = tmp_path_factory.mktemp("c")
+    (folder / "labelmon.yaml").write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        load(folder / "labelmon.yaml", environ={"WAREHOUSE_URL": "postgresql://bob:hunter2@db/x"})
+    except ConfigError as error:
+        found = error
+    else:
+        return
+
+    assert "hunter2" not in str(found)
+    assert found.problems
