@@ -143,6 +143,14 @@ def test_reload_takes_up_the_good_and_refuses_the_bad(running: Running) -> None:
     running.until(lambda: running.metric("labelmon_config_last_reload_successful 1.0"))
 
 
+def test_runbooks_are_where_the_alerts_point(running: Running) -> None:
+    page = running.get("/runbooks/LabelAccuracyBudgetBurn.md")
+
+    assert page.status_code == 200
+    assert "## First three looks" in page.text
+    assert running.get("/runbooks/Nope.md").status_code == 404
+
+
 def test_sigterm_drains_and_ends_with_0(running: Running) -> None:
     running.process.send_signal(signal.SIGTERM)
 

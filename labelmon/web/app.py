@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from fastapi import FastAPI, Request, Response
@@ -24,8 +25,8 @@ class Service(Protocol):
     def status(self) -> dict[str, object]: ...
 
 
-def create_app(service: Service, *, lifecycle: bool) -> FastAPI:
-    """The ASGI app over a running service; `lifecycle` allows POST /-/reload."""
+def create_app(service: Service, runbooks: Mapping[str, str], *, lifecycle: bool) -> FastAPI:
+    """The ASGI app over a running service; `runbooks` by file name; `lifecycle` allows POST /-/reload."""
     app = FastAPI(title="labelmon", version=__version__, docs_url=None, redoc_url=None)
 
     @app.get("/metrics", response_class=PlainTextResponse)
@@ -68,5 +69,14 @@ def create_app(service: Service, *, lifecycle: bool) -> FastAPI:
     def status() -> JSONResponse:
         """Every dataset with its checks, measurements and objectives, and why what is off is off."""
         return JSONResponse(service.status())
+
+    @app.get("/runbooks/{name}", response_class=PlainTextResponse)
+    def runbook(name: str) -> Response:
+        """The runbook of an alert, as Markdown: where `urls.runbooks` points unless configured otherwise."""
+        if name not in runbooks:
+            return PlainTextResponse(
+                f"no runbook of this name; there are: {', '.join(sorted(runbooks))}\n", status_code=404
+            )
+        return Response(runbooks[name], media_type="text/markdown; charset=utf-8")
 
     return app
