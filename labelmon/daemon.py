@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labelmon.alerting.rules import all_rules
+from labelmon.alerting.runbooks import runbook_pages
 from labelmon.check import Check
 from labelmon.config import Config, load
 from labelmon.errors import ConfigError, LabelmonError
@@ -131,6 +133,11 @@ class Daemon:
             "datasets": [as_json(result) for result in results],
             "not_sampled_yet": waiting,
         }
+
+    def runbooks(self) -> dict[str, str]:
+        """The runbook of every alert by file name, as Markdown, with the windows of the current config."""
+        rules = all_rules(self.catalogue, self.config.alerting, self.config.urls)
+        return {Path(name).name: text for name, text in runbook_pages(rules).items()}
 
     def _adopt(self, config: Config) -> None:
         """Samplers and jobs for a config; counts of datasets that did not change stay in memory."""

@@ -8,13 +8,9 @@ import threading
 from pathlib import Path
 from types import FrameType
 
-from labelmon.alerting.rules import all_rules
-from labelmon.alerting.runbooks import runbook_pages
 from labelmon.checks import catalogue
 from labelmon.daemon import Daemon
 from labelmon.logs import start_logging
-from labelmon.model import Urls
-from labelmon.profiles import DEFAULT_ALERTING
 from labelmon.web.access import WebConfig, load_web_config
 from labelmon.web.app import create_app
 from labelmon.web.server import WebServer
@@ -33,9 +29,7 @@ def serve(config: Path, address: str, web_config: Path | None, log_level: str, *
     web = load_web_config(web_config) if web_config else WebConfig()
     daemon = Daemon(path=config, catalogue=catalogue())
     events = _Signals()
-    rules = all_rules(daemon.catalogue, DEFAULT_ALERTING, Urls())
-    runbooks = {Path(name).name: text for name, text in runbook_pages(rules).items()}
-    server = WebServer(create_app(daemon, runbooks, lifecycle=lifecycle), address, web)  # a taken port is known at once
+    server = WebServer(create_app(daemon, lifecycle=lifecycle), address, web)  # a taken port is known at once
     daemon.start()
     server.start()
     log.info("listening on %s", server.address)

@@ -24,9 +24,11 @@ class Service(Protocol):
 
     def status(self) -> dict[str, object]: ...
 
+    def runbooks(self) -> Mapping[str, str]: ...
 
-def create_app(service: Service, runbooks: Mapping[str, str], *, lifecycle: bool) -> FastAPI:
-    """The ASGI app over a running service; `runbooks` by file name; `lifecycle` allows POST /-/reload."""
+
+def create_app(service: Service, *, lifecycle: bool) -> FastAPI:  # noqa: C901  a list of routes
+    """The ASGI app over a running service; `lifecycle` allows POST /-/reload."""
     app = FastAPI(title="labelmon", version=__version__, docs_url=None, redoc_url=None)
 
     @app.get("/metrics", response_class=PlainTextResponse)
@@ -73,10 +75,10 @@ def create_app(service: Service, runbooks: Mapping[str, str], *, lifecycle: bool
     @app.get("/runbooks/{name}", response_class=PlainTextResponse)
     def runbook(name: str) -> Response:
         """The runbook of an alert, as Markdown: where `urls.runbooks` points unless configured otherwise."""
-        if name not in runbooks:
-            return PlainTextResponse(
-                f"no runbook of this name; there are: {', '.join(sorted(runbooks))}\n", status_code=404
-            )
-        return Response(runbooks[name], media_type="text/markdown; charset=utf-8")
+        pages = service.runbooks()
+        if name not in pages:
+            known = ", ".join(sorted(pages))
+            return PlainTextResponse(f"no runbook of this name; there are: {known}\n", status_code=404)
+        return Response(pages[name], media_type="text/markdown; charset=utf-8")
 
     return app
