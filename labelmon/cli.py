@@ -45,6 +45,14 @@ _config_file = click.option(
     help="The config file.",
 )
 
+_listen_address = click.option(
+    "--web.listen-address",
+    "listen_address",
+    default="127.0.0.1:8790",
+    show_default=True,
+    help="Address to serve on.",
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="labelmon")
@@ -54,13 +62,7 @@ def main() -> None:
 
 @main.command()
 @_config_file
-@click.option(
-    "--web.listen-address",
-    "listen_address",
-    default="127.0.0.1:8790",
-    show_default=True,
-    help="Address to serve on.",
-)
+@_listen_address
 @click.option(
     "--web.config.file",
     "web_config_file",
@@ -203,13 +205,7 @@ def backfill(config_file: Path, since: str, only: str | None) -> None:
     type=click.Choice(["accuracy", "backlog", "outage"]),
     help="Start this incident after a minute.",
 )
-@click.option(
-    "--web.listen-address",
-    "listen_address",
-    default="127.0.0.1:8790",
-    show_default=True,
-    help="Address to serve on.",
-)
+@_listen_address
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),

@@ -10,7 +10,7 @@ from labelmon.check import Check, EventSlo, Moment
 from labelmon.counts import ROWS, Counts
 from labelmon.durations import format_duration
 from labelmon.estimators.burn import budget_remaining, choose_profile, window_count
-from labelmon.estimators.proportion import fewest_events
+from labelmon.estimators.proportion import sufficiency
 from labelmon.model import (
     DAY,
     Alerting,
@@ -111,11 +111,8 @@ def _event_status(dataset: Dataset, point: Point, window: tuple[int, int], pace:
     for width in windows:
         n, k = _events(point, pace.window_start(end, width), end)
         counted.append(window_count(width, n, k, budget))
-    state, reason = State.OK, ""
-    needed = fewest_events(budget) if budget else 1
-    if events < needed:
-        state, reason = State.INSUFFICIENT, f"{events:g} events; {needed} could prove a total failure"
-    elif profile == naming.THRESHOLD_ONLY:
+    state, reason = sufficiency(events, budget)
+    if state is State.OK and profile == naming.THRESHOLD_ONLY:
         state, reason = State.INSUFFICIENT, "no alert window has the power to judge so few or so late events"
     return SloStatus(
         dataset=dataset.name,

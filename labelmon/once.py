@@ -9,7 +9,7 @@ from labelmon.check import Check, EventSlo
 from labelmon.counts import BUCKET
 from labelmon.errors import StoreError
 from labelmon.estimators.burn import budget_remaining
-from labelmon.estimators.proportion import fewest_events
+from labelmon.estimators.proportion import sufficiency
 from labelmon.measure import estimates
 from labelmon.model import Dataset, Estimate, Measurement, SloStatus, State
 from labelmon.pseudonyms import Pseudonyms
@@ -80,9 +80,7 @@ def _measure(
     events, errors, state, reason = counts.rows, 0.0, State.OK, ""
     if isinstance(target.check.slo, EventSlo):
         errors = events - (counts.total(target.check.slo.good) or 0.0)
-        needed = fewest_events(budget) if budget else 1
-        if events < needed:
-            state, reason = State.INSUFFICIENT, f"{events:g} events; {needed} could prove a total failure"
+        state, reason = sufficiency(events, budget)
     status = SloStatus(
         dataset=dataset.name,
         check=target.check.name,

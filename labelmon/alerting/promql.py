@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 
 
-class Expr:
+class Expr(ABC):
     """A PromQL expression."""
 
+    @abstractmethod
     def lines(self) -> list[str]:
         """The expression, line by line, each indented below the one that holds it."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

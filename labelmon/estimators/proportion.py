@@ -100,6 +100,14 @@ def fewest_events(budget: float, alpha: float = ALPHA) -> int:
     return ceil(log(1 / alpha) / log(1 / budget))
 
 
+def sufficiency(events: float, budget: float | None, noun: str = "events") -> tuple[State, str]:
+    """Whether so many events could prove even a total failure against `budget`, and why not."""
+    needed = fewest_events(budget) if budget else 1
+    if events >= needed:
+        return State.OK, ""
+    return State.INSUFFICIENT, f"{events:g} {noun}; {needed} could prove a total failure"
+
+
 def share_of(good: str, statistic: str, noun: str = "events") -> Estimator:
     """An estimator: column `good` over all rows, named `statistic`, with its Wilson interval."""
 
@@ -109,8 +117,7 @@ def share_of(good: str, statistic: str, noun: str = "events") -> Estimator:
             return (Estimate(statistic=statistic, value=None, state=State.INSUFFICIENT, reason=f"no {noun}"),)
         hits = counts.total(good) or 0.0
         low, high = wilson(hits, n)
-        needed = fewest_events(moment.budget) if moment.budget else 1
-        enough = n >= needed
+        state, reason = sufficiency(n, moment.budget, noun)
         return (
             Estimate(
                 statistic=statistic,
@@ -118,8 +125,8 @@ def share_of(good: str, statistic: str, noun: str = "events") -> Estimator:
                 low=low,
                 high=high,
                 n=n,
-                state=State.OK if enough else State.INSUFFICIENT,
-                reason="" if enough else f"{n:g} {noun}; {needed} could prove a total failure",
+                state=state,
+                reason=reason,
             ),
         )
 

@@ -45,7 +45,7 @@ def test_every_metric_that_is_drawn_is_exported() -> None:
 
 def test_every_query_is_promql() -> None:
     for query in QUERIES:
-        parse(query.replace("$__rate_interval", "5m").replace("$dataset", "x").replace("$job", "x"))
+        assert parse(query.replace("$__rate_interval", "5m").replace("$dataset", "x").replace("$job", "x"))
 
 
 def test_no_threshold_is_a_literal() -> None:
