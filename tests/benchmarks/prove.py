@@ -38,6 +38,15 @@ PROOFS = (
         arguments=("--rows", "10000000", "--seed", "1"),
         covers=("labelmon/stores", "labelmon/once.py", "labelmon/reading.py", "labelmon/counts.py", "labelmon/checks"),
     ),
+    Proof(
+        name="ledger_size",
+        says="Size of the ledger of one dataset with three checks after a year of 1,200 items a day: minutes for two days, hours for a month, days for the rest",
+        module="tests.benchmarks.ledger_size",
+        seed=1,
+        n=365,
+        arguments=("--days", "365", "--seed", "1"),
+        covers=("labelmon/ledger.py", "labelmon/cells.py", "labelmon/recount.py", "labelmon/checks"),
+    ),
 )
 
 
