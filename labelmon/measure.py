@@ -101,8 +101,9 @@ def _event_status(dataset: Dataset, point: Point, window: tuple[int, int], pace:
     start, end = window
     budget = objective.budget or 0.0
     events, errors = _events(point, start, end)
-    span = max(1, end - start)
-    covered = min(span, max(0, end - (point.history if point.history is not None else end)))
+    known = max(0, end - (point.history if point.history is not None else end))
+    span = max(1, known if objective.window is None else end - start)
+    covered = min(span, known)
     profile = _profile(point, alerting.profiles, events / max(covered, 1), end, budget)
     chosen = next((p for p in alerting.profiles if p.name == profile), None)
     tiers = chosen or (alerting.profiles[0] if profile == naming.NONE_BAD else None)

@@ -257,7 +257,9 @@ class DatasetSampler:
         track = self.tracks.get(series.name)
         if track is None:
             state = self.ledger.state(self.dataset.name, series.name, series.definition, list(series.ops))
-            cells = self.ledger.cells(state.id, min(state.daily_before or 0, state.coarse_before or 0))
+            # Local days are out of every window's reach, but for an objective over all there ever was.
+            whole = any(t.objective.window is None for t in self.targets if t.series.name == series.name)
+            cells = self.ledger.cells(state.id, 0 if whole else state.daily_before or 0)
             track = Track(series=series, state=state, line=timeline(series.keys, series.ops, cells))
             self.tracks[series.name] = track
         return track

@@ -441,3 +441,26 @@ def test_a_tighter_objective_changes_the_budget_not_the_counts(world: World) -> 
     status = accuracy(world.sampler(tight).cycle(NOW + 1))
 
     assert status.events == loose.events
+
+
+def test_an_objective_over_all_time_survives_a_restart(world: World) -> None:
+    world.audits(NOW - 200 * DAY, NOW - 200, 7200)
+    everything = dataset(objectives={"label_accuracy": (target(0.95, window=None),)})
+    first = accuracy(world.sampler(everything).cycle(NOW))
+
+    again = accuracy(world.sampler(everything).cycle(NOW + 60))
+
+    assert first.events == again.events == 200 * 12
+    assert first.history == again.history == 1.0
+
+
+def test_an_empty_store_is_insufficient_never_zero_or_one(world: World) -> None:
+    result = world.sampler().cycle(NOW)
+
+    values = {m.estimate.statistic: (m.estimate.value, m.estimate.state.value) for m in result.board.measurements}
+    assert values["accuracy"] == (None, "insufficient")
+    assert values["within_ratio"] == (None, "insufficient")
+    assert values["backlog_items"] == (0.0, "ok")
+    assert values["oldest_age_seconds"] == (None, "not_computable")
+    assert accuracy(result).budget_remaining is None
+    assert all(run.reason == "" for run in result.runs)
