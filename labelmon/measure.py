@@ -104,7 +104,7 @@ def _event_status(dataset: Dataset, point: Point, window: tuple[int, int], pace:
     known = max(0, end - (point.history if point.history is not None else end))
     span = max(1, known if objective.window is None else end - start)
     covered = min(span, known)
-    profile = _profile(point, alerting.profiles, events / max(covered, 1), end, budget)
+    profile = _profile(point, alerting.profiles, events / max(covered, 1), end, pace)
     chosen = next((p for p in alerting.profiles if p.name == profile), None)
     tiers = chosen or (alerting.profiles[0] if profile == naming.NONE_BAD else None)
     windows = tiers.windows if tiers else ()
@@ -131,17 +131,24 @@ def _event_status(dataset: Dataset, point: Point, window: tuple[int, int], pace:
     )
 
 
-def _profile(point: Point, profiles: Sequence[Profile], rate: float, end: int, budget: float) -> str:
+def _profile(point: Point, profiles: Sequence[Profile], rate: float, end: int, pace: Pace) -> str:
     if point.objective.kind is ObjectiveKind.NONE_BAD:
         return naming.NONE_BAD
+    budget = point.objective.budget or 0.0
     lag = point.line.arrival_lag(end - 7 * DAY)
     if lag is None:
         # Nobody has watched rows arrive yet: how old the newest row is bounds the lag from what is seen.
         # A pause of three mean gaps is what a quiet stream does by itself one time in twenty.
         newest = point.line.newest
         lag = 0.0 if newest is None or rate <= 0 else max(0.0, end - newest - 3 / rate)
+
+    def expected(window: int) -> float:
+        # What is in the window now counts as much as what the long run promises: a stream that has just
+        # picked up can be judged at once, and one that pauses for the night is not given up.
+        return max(rate * window, _events(point, pace.window_start(end, window), end)[0])
+
     return choose_profile(
-        profiles, rate=rate, lag=lag, budget=budget, current=point.profile, otherwise=naming.THRESHOLD_ONLY
+        profiles, expected=expected, lag=lag, budget=budget, current=point.profile, otherwise=naming.THRESHOLD_ONLY
     )
 
 

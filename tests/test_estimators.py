@@ -120,7 +120,7 @@ def test_budget_is_weighted_by_events() -> None:
 def test_profiles_follow_rate_and_lag_with_hysteresis(per_hour, lag, current, chosen) -> None:
     got = choose_profile(
         DEFAULT_ALERTING.profiles,
-        rate=per_hour / 3600,
+        expected=lambda window: per_hour * window / 3600,
         lag=lag,
         budget=0.05,
         current=current,

@@ -464,3 +464,16 @@ def test_an_empty_store_is_insufficient_never_zero_or_one(world: World) -> None:
     assert values["oldest_age_seconds"] == (None, "not_computable")
     assert accuracy(result).budget_remaining is None
     assert all(run.reason == "" for run in result.runs)
+
+
+def test_a_stream_that_picks_up_is_judged_at_once(world: World) -> None:
+    """Four audits a day for weeks, then one every ten seconds: the quick windows have power now."""
+    world.audits(NOW - 25 * DAY, NOW - HOUR, 6 * HOUR)
+    slow = accuracy(world.sampler().cycle(NOW - HOUR))
+    world.audits(NOW - HOUR, NOW - 121, 10)
+    sampler = world.sampler()
+    for minute in range(3):
+        quick = accuracy(sampler.cycle(NOW + minute * 60))
+
+    assert slow.profile == "sparse"
+    assert quick.profile == "dense"

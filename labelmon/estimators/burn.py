@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from labelmon.estimators.proportion import evidence_nats, fewest_events
 from labelmon.model import Profile, WindowCount
@@ -43,14 +43,20 @@ def budget_remaining(events: float, errors: float, budget: float) -> float | Non
 
 
 def choose_profile(
-    profiles: Sequence[Profile], *, rate: float, lag: float, budget: float, current: str, otherwise: str
+    profiles: Sequence[Profile],
+    *,
+    expected: Callable[[int], float],
+    lag: float,
+    budget: float,
+    current: str,
+    otherwise: str,
 ) -> str:
     """The quickest profile whose windows see the data and can prove a total failure; else `otherwise`.
 
     Parameters
     ----------
     profiles : from the quickest to the slowest
-    rate : events per second over the objective's window
+    expected : how many events a window of so many seconds holds
     lag : seconds by which rows arrive after their instant
     budget : share of events that may be bad, in (0, 1)
     current : the profile in force; a quicker one must fit with a factor of 2 to spare, so that a rate near a
@@ -62,7 +68,7 @@ def choose_profile(
         slack = HYSTERESIS if index < place else 1.0
         sees = lag * slack <= profile.windows[0] / 4
         needed = fewest_events(budget) * slack
-        proves = any(rate * tier.long >= needed for tier in profile.page or profile.tiers)
+        proves = any(expected(tier.long) >= needed for tier in profile.page or profile.tiers)
         if sees and proves:
             return profile.name
     return otherwise
