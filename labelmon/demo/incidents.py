@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from labelmon import naming
 from labelmon.checks import check_named
+from labelmon.demo.folder import AWAY
 from labelmon.demo.simulate import World
 from labelmon.model import Severity
 
 
 @dataclass(frozen=True, kw_only=True)
 class Incident:
-    """`start` and `heal` change the world; `expected` are (alert, severity) pairs."""
+    """`start` and `heal` change the world; `expected` are the (alert, severity) pairs it causes."""
 
     name: str
     story: str
@@ -41,11 +42,11 @@ def _resume_labels(world: World) -> None:
 
 
 def _take_store(world: World, _now: float) -> None:
-    world.path.rename(world.path.with_suffix(".away"))
+    world.path.rename(world.path.with_name(AWAY))
 
 
 def _return_store(world: World) -> None:
-    world.path.with_suffix(".away").rename(world.path)
+    world.path.with_name(AWAY).rename(world.path)
 
 
 def incidents() -> dict[str, Incident]:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
@@ -52,6 +53,7 @@ datasets:
       audits: {{}}
     objectives:
       label_accuracy: {{target: 0.95, window: 10m}}
+      label_latency: {{within: 3s, target: 0.95, window: 10m, scope: {{priority: high}}}}
       label_backlog: {{at_most: 6s}}
 """
 OWNER = {
@@ -61,6 +63,7 @@ OWNER = {
     "team": "rad",
     "tier": "critical",
 }
+SCOPE = "priority=high,within=3s"
 LINKS = {"runbook_url", "dashboard_url", "samples_url"}
 
 
@@ -141,6 +144,13 @@ class Light:
         ).json()
         return [float(sample["value"][1]) for sample in answer["data"]["result"]]
 
+    def recent(self, metric: str) -> set[str]:
+        """What the metric has been in the last minute, rounded as a summary rounds it."""
+        answer = requests.get(
+            f"http://127.0.0.1:{self.prometheus}/api/v1/query", params={"query": f"{metric}[60s]"}, timeout=5
+        ).json()
+        return {f"{float(value):.1f}" for series in answer["data"]["result"] for _, value in series["values"]}
+
     def healthy(self, query: str, low: float) -> None:
         wait_for(lambda: any(v >= low for v in self.value(query)), self.stage.logs)
 
@@ -153,14 +163,21 @@ def light(tmp_path: Path) -> Iterator[Light]:
     made.close()
 
 
-def complete(alert: dict[str, dict[str, str]], severity: str, sli: str) -> str:
+def burn_in(summary: str) -> str:
+    return summary.split(" times", maxsplit=1)[0].rsplit(" ", 1)[-1]
+
+
+def complete(alert: dict[str, dict[str, str]], severity: str, sli: str, **scope: str) -> str:
     """Asserts every label and annotation an alert on a dataset must carry; returns its summary."""
-    assert alert["labels"].items() >= {**OWNER, "severity": severity, "sli": sli}.items()
+    name = alert["labels"]["alertname"]
+    assert alert["labels"] == {**OWNER, "alertname": name, "severity": severity, "sli": sli, **scope}
     assert alert["annotations"].keys() == {"summary", "description", *LINKS}
     assert alert["annotations"]["runbook_url"] == f"https://wiki.example/rb/{alert['labels']['alertname']}.md"
     assert alert["annotations"]["dashboard_url"] == "https://grafana.example/d/labelmon-oncall?var-dataset=radiology"
     samples = alert["annotations"]["samples_url"]
-    assert samples.startswith(f"https://labelmon.example/samples?dataset=radiology&sli={sli}&scope=")
+    assert samples.startswith("https://labelmon.example/samples?")
+    asked = dict(parse_qsl(urlsplit(samples).query, keep_blank_values=True))
+    assert asked.items() >= {"dataset": "radiology", "sli": sli, "scope": scope.get("scope", "")}.items()
     assert "<no value>" not in str(alert)
     return alert["annotations"]["summary"]
 
@@ -173,16 +190,17 @@ def test_bad_accuracy_tickets_then_pages_and_both_resolve(light: Light) -> None:
     light.pipeline.error_every = 6  # 17 % errors: 3.3 budgets, a ticket and no page
     ticket = light.firing("data-team", sli="label_accuracy")
     summary = complete(ticket, "ticket", "label_accuracy")
-    burn = float(summary.split(" times")[0].rsplit(" ", 1)[-1])
     assert summary.startswith("radiology: label accuracy burns its error budget steadily, ")
-    assert 2 < burn < 6
+    assert 2 < float(burn_in(summary)) < 6
+    assert burn_in(summary) in light.recent('labelmon_slo_burn_rate{sli="label_accuracy",window="20s"}')
     assert "20s 1" in str(ticket["annotations"])  # the error ratio of the long window, 10 to 19 %
     assert light.stage.sink.alerts("oncall", "firing") == []
 
     light.pipeline.error_every = 1  # everything is wrong
     page = light.firing("oncall", sli="label_accuracy")
     summary = complete(page, "page", "label_accuracy")
-    assert 6 < float(summary.split(" times")[0].rsplit(" ", 1)[-1]) <= 20
+    assert 6 < float(burn_in(summary)) <= 20
+    assert burn_in(summary) in light.recent('labelmon_slo_burn_rate{sli="label_accuracy",window="12s"}')
 
     light.pipeline.error_every = 0
     light.resolved("oncall", sli="label_accuracy")
@@ -201,9 +219,13 @@ def test_a_growing_backlog_tickets_and_pages_and_resolves(light: Light) -> None:
     age = summary.rsplit("(", 1)[-1].split("s)")[0]
     assert 6 < float(age) < 60
 
+    late = light.firing("oncall", sli="label_latency")
+    assert f"({SCOPE})" in complete(late, "page", "label_latency", scope=SCOPE)
+
     light.pipeline.labelling = True
     light.resolved("oncall", sli="label_backlog")
     light.resolved("data-team", sli="label_backlog")
+    light.resolved("oncall", sli="label_latency")
 
 
 def test_a_dead_store_is_one_page_and_not_a_quality_alert(light: Light, tmp_path: Path) -> None:
