@@ -8,7 +8,7 @@ from pathlib import Path
 
 from labelmon.buckets import bucket_width
 from labelmon.config.datasets import Surroundings, read_datasets
-from labelmon.config.fields import DURATION, TEXT, Reader
+from labelmon.config.fields import SECONDS, SOME_TEXT, Reader
 from labelmon.config.places import (
     read_alerting,
     read_owner,
@@ -38,7 +38,7 @@ def load(path: Path, *, environ: Mapping[str, str] | None = None) -> Config:
     """
     source = Source(file=str(path), environ=os.environ if environ is None else environ)
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         source.problem(1, "config", f"cannot be read: {said}", "name another file with --config.file")
@@ -66,14 +66,14 @@ def _build(source: Source, root: Node, path: Path) -> Config:
     )
     datasets = read_datasets(reader, keys.get("datasets"), around)
     url = secret_text(reader, ledger.get("url"), folder)
-    if not url:
+    if "url" not in ledger:
         around.notices.append("no ledger.url: the ledger is labelmon.db beside the config")
     if not receivers:
         around.notices.append("no receivers: routes end in a null receiver")
     return Config(
         path=path,
         ledger_url=_ledger_url(reader, ledger.get("url"), url, folder),
-        ledger_retention=int(reader.scalar(ledger.get("retention"), DURATION, 400.0 * DAY)),
+        ledger_retention=_retention(reader, ledger.get("retention")),
         stores=stores,
         datasets=datasets,
         urls=read_urls(reader, keys.get("urls")),
@@ -86,16 +86,23 @@ def _build(source: Source, root: Node, path: Path) -> Config:
     )
 
 
+def _retention(reader: Reader, node: Node | None) -> int:
+    seconds = int(reader.scalar(node, SECONDS, 400 * DAY))
+    if node is not None and seconds == 0:
+        reader.problem(node, "need a retention above 0")
+    return seconds
+
+
 def _ledger_url(reader: Reader, node: Node | None, url: str, folder: Path) -> str:
     from sqlalchemy import make_url  # noqa: PLC0415
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
     try:
         parsed = make_url(url or "sqlite:///labelmon.db")
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         parsed = None
     if parsed is None or parsed.get_backend_name() != "sqlite" or not parsed.database:
-        if node is not None:
+        if node is not None and url:
             reader.problem(node, "need a URL such as sqlite:///labelmon.db")
         return ""
     return parsed.set(database=str(folder / parsed.database)).render_as_string(hide_password=False)
@@ -110,7 +117,7 @@ def _pseudonym_keys(reader: Reader, node: Node | None, folder: Path) -> tuple[Pa
     if len(entries) > MOST_KEYS:
         reader.problem(keys, f"need at most {MOST_KEYS} keys: the current one and the one rotated out")
     for entry in entries:
-        path = reader.scalar(reader.mapping(entry, ("file",)).get("file"), TEXT)
+        path = reader.scalar(reader.mapping(entry, ("file",)).get("file"), SOME_TEXT)
         if not path:
             reader.problem(entry, "need {file: path}")
         elif not (folder / path).is_file():

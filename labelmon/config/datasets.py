@@ -10,7 +10,22 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from labelmon.check import Check, Deadline, EventSlo, Item
 from labelmon.checks import catalogue
-from labelmon.config.fields import DATASET_NAME, DURATION, FLAG, LABEL, NUMBER, TEXT, Kind, Reader, nearest
+from labelmon.config.fields import (
+    DATASET_NAME,
+    DURATION,
+    FLAG,
+    LABEL,
+    MOST_SECONDS,
+    NUMBER,
+    SECONDS,
+    SOME_TEXT,
+    SPAN,
+    TEXT,
+    WHOLE,
+    Kind,
+    Reader,
+    nearest,
+)
 from labelmon.config.places import read_owner
 from labelmon.config.source import Node
 from labelmon.config.types import Receiver
@@ -65,14 +80,13 @@ def read_datasets(reader: Reader, node: Node | None, around: Surroundings) -> di
 
 def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dataset | None:
     keys = reader.mapping(node, DATASET_KEYS)
-    interval = reader.scalar(keys.get("interval"), DURATION, 60.0)
-    if interval <= 0:
-        reader.problem(keys["interval"], "need an interval above 0")
-    elif interval > around.bucket:
+    interval = reader.scalar(keys.get("interval"), SPAN, 60.0)
+    if interval > around.bucket:
         at = keys.get("interval", node)
+        got = at.told(format_duration(interval)) if "interval" in keys else format_duration(interval)
         reader.problem(
             at,
-            f"need an interval of at most {format_duration(around.bucket)}, got {format_duration(interval)}",
+            f"need an interval of at most {format_duration(around.bucket)}, got {got}",
             "a bucket is a quarter of the shortest alert window, and each needs a sample",
         )
     relations = {
@@ -80,7 +94,7 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
         for key, entry in reader.mapping(keys.get("relations"), RELATIONS, "relation").items()
         if (relation := _relation(reader, key, entry, around)) is not None
     }
-    if "relations" not in keys or (isinstance(keys["relations"].value, dict) and not keys["relations"].value):
+    if isinstance(node.value, dict) and ("relations" not in keys or keys["relations"].value == {}):
         reader.problem(keys.get("relations", node), "need at least one relation", f"known: {', '.join(RELATIONS)}")
     if "owner" not in keys:
         around.notices.append(f"dataset {name} has no owner: its team is `unowned` and nobody is told")
@@ -99,7 +113,7 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
         relations=relations,
         objectives=objectives,
         interval=interval,
-        lateness=int(reader.scalar(keys.get("lateness"), DURATION, 2.0 * DAY)),
+        lateness=int(reader.scalar(keys.get("lateness"), SECONDS, 2 * DAY)),
         visibility=values["visibility"],
         recount_interval=values["recount_interval"],
         reconcile_interval=values["reconcile_interval"] or float(DAY),
@@ -128,13 +142,14 @@ def _classes(reader: Reader, node: Node | None, folder: Path) -> tuple[str, ...]
         keys = reader.mapping(node, ("file",))
         path = reader.scalar(keys.get("file"), TEXT, "")
         try:
-            found = tuple(line for line in (folder / path).read_text().splitlines() if line)
-        except (OSError, UnicodeDecodeError) as error:
+            found = tuple(line for line in (folder / path).read_text(encoding="utf-8").splitlines() if line)
+        except (OSError, ValueError) as error:  # ValueError: no UTF-8, or no file's name
             reader.problem(node, f"cannot read the classes file ({type(error).__name__})")
             return ()
     repeated = sorted({name for name in found if found.count(name) > 1})
     if repeated:
-        reader.problem(node, f"each class once, repeated: {', '.join(repeated)}")
+        said = "names out of the environment" if node.hides else ", ".join(repeated)
+        reader.problem(node, f"each class once, repeated: {said}")
     return tuple(dict.fromkeys(found))
 
 
@@ -144,7 +159,7 @@ def _relation(reader: Reader, name: str, node: Node, around: Surroundings) -> Re
     if "store" not in keys and only is None:
         reader.problem(node, "need a store", f"known: {', '.join(sorted(around.stores)) or 'none'}")
     store = reader.choice(keys.get("store"), around.stores, "store", only if "store" not in keys else None)
-    table, query = (reader.scalar(keys.get(key), TEXT, "") for key in ("table", "query"))
+    table, query = (reader.scalar(keys.get(key), SOME_TEXT, "") for key in ("table", "query"))
     views = around.stores[store].files if store else {}
     if table and query:
         reader.problem(
@@ -155,16 +170,19 @@ def _relation(reader: Reader, name: str, node: Node, around: Surroundings) -> Re
     if not table and not query:
         table = name
     if views and table and table not in views:
-        reader.problem(keys.get("table", node), f"unknown file view {table!r}", nearest(table, views))
+        at = keys.get("table")
+        reader.problem(at or node, f"unknown file view {at.shown if at else repr(table)}", nearest(table, views))
     roles = RELATIONS[name]
     columns = dict.fromkeys(roles.required)
     mapped = reader.mapping(keys.get("columns"), roles.names, "column role")
     found = {role: role for role in columns}
     for role, entry in mapped.items():
-        found[role] = reader.scalar(entry, TEXT, role)
+        found[role] = reader.scalar(entry, SOME_TEXT, role)
     where: dict[str, tuple[str, ...]] = {}
     for column, entry in reader.mapping(keys.get("where"), None).items():
         where[column] = reader.texts(entry)
+        if entry.value == []:
+            reader.problem(entry, "need at least one value", "without any, no row counts")
     if name == "labels" and "columns" not in keys:
         found["labeled_at"] = "labeled_at"
     if store is None or (table and query):
@@ -178,7 +196,9 @@ def _objectives(
     checks = {check.name: check for check in catalogue()}
     if node is None:
         defaults: dict[str, tuple[Objective, ...]] = {
-            check.name: (default_objective(check),) for check in checks.values() if check.relation in relations
+            check.name: (default_objective(check),)
+            for check in checks.values()
+            if all(where in relations and role in relations[where].columns for where, role in check.required_roles)
         }
         around.notices.append(
             f"dataset {name} has no objectives: the defaults hold for {', '.join(defaults) or 'no check'}"
@@ -188,13 +208,15 @@ def _objectives(
     for check_name, entry in reader.mapping(node, checks, "check").items():
         check = checks[check_name]
         entries = reader.items(entry)
+        if not entries:
+            reader.problem(entry, "need at least one objective", "or leave the check out")
         pairs = [(item, _objective(reader, check, item, relations)) for item in entries]
         objectives = [(item, objective) for item, objective in pairs if objective is not None]
         seen: set[tuple[tuple[str, str], ...]] = set()
         for item, objective in objectives:
             scope = tuple(sorted(objective.scope.items()))
             if scope in seen:
-                said = ",".join(f"{k}={v}" for k, v in scope) or "none"
+                said = ",".join(k if item.hides else f"{k}={v}" for k, v in scope) or "none"
                 reader.problem(item, f"two objectives with one scope ({said})", "keep one of the two")
             seen.add(scope)
         found[check_name] = tuple(objective for _, objective in objectives)
@@ -230,7 +252,7 @@ def _objective(reader: Reader, check: Check, node: Node, relations: Mapping[str,
         if key in keys and not wanted:
             reader.problem(keys[key], f"goes with {what} checks only; {check.name} is none")
     scope = _scope(reader, check, keys.get("scope"), relations)
-    within = reader.scalar(keys.get("within"), DURATION, default) if deadline else None
+    within = reader.scalar(keys.get("within"), SPAN, default) if deadline else None
     if within is not None:
         scope["within"] = format_duration(within)
     window = _window(reader, keys.get("window"))
@@ -241,15 +263,18 @@ def _objective(reader: Reader, check: Check, node: Node, relations: Mapping[str,
         scope=scope,
         within=within,
         settle=reader.scalar(keys.get("settle"), DURATION, float(DAY)),
-        overlap=int(reader.scalar(keys.get("overlap"), NUMBER, 2)),
+        overlap=reader.scalar(keys.get("overlap"), WHOLE, 2),
     )
 
 
 def _goal(reader: Reader, check: Check, node: Node, kind: ObjectiveKind) -> tuple[ObjectiveKind | None, float | None]:
-    events = isinstance(check.slo, EventSlo)
-    fits = events == (kind in {ObjectiveKind.TARGET, ObjectiveKind.NONE_BAD})
+    # A gauge's alert compares in one direction, the check's own: the other would fire on good news.
+    wanted = "target or none_bad: it counts events"
+    fits = kind in {ObjectiveKind.TARGET, ObjectiveKind.NONE_BAD}
+    if not isinstance(check.slo, EventSlo):
+        side = ObjectiveKind.AT_LEAST if check.slo.at_most is None else ObjectiveKind.AT_MOST
+        wanted, fits = f"{side}: it is a gauge", kind is side
     if not fits:
-        wanted = "target or none_bad: it counts events" if events else "at_most or at_least: it is a gauge"
         reader.problem(node, f"{check.name} takes {wanted}")
         return None, None
     if kind is ObjectiveKind.NONE_BAD:
@@ -260,7 +285,7 @@ def _goal(reader: Reader, check: Check, node: Node, kind: ObjectiveKind) -> tupl
         value = reader.scalar(node, NUMBER)
         if value is None or not 0 < value <= 1:
             if value is not None:
-                reader.problem(node, f"need a share above 0 and at most 1, got {value:g}")
+                reader.problem(node, f"need a share above 0 and at most 1, got {node.told(f'{value:g}')}")
             return None, None
         return (ObjectiveKind.NONE_BAD, None) if value == 1 else (kind, value)
     age = check.statistic(check.slo.statistic).age  # type: ignore[union-attr]
@@ -273,9 +298,12 @@ def _age_or_number(age: bool) -> Kind:  # noqa: FBT001
 
     def read(text: str) -> float:
         try:
-            return float(text)
+            seconds = float(text)
         except ValueError:
-            return float(DURATION.read(text))
+            seconds = DURATION.read(text)
+        if not 0 <= seconds <= MOST_SECONDS:
+            raise ValueError(text)
+        return float(seconds)
 
     return Kind(read=read, wants="a duration such as 24h, or seconds", schema={"type": ["string", "number"]})
 
@@ -285,10 +313,10 @@ def _window(reader: Reader, node: Node | None) -> int | None:
         return 30 * DAY
     if node.value == "all":
         return None
-    seconds = reader.scalar(node, DURATION, 30.0 * DAY)
+    seconds = int(reader.scalar(node, SECONDS, 30 * DAY))
     if seconds < 1:
         reader.problem(node, "need a window of at least 1s, or all")
-    return int(seconds)
+    return seconds
 
 
 def _scope(reader: Reader, check: Check, node: Node | None, relations: Mapping[str, Relation]) -> dict[str, str]:

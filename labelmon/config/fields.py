@@ -6,7 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,15 +15,21 @@ from labelmon.durations import parse_duration
 
 NAME = re.compile(r"[a-z0-9_-]+")
 LOOSE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+MOST_SECONDS = 100 * 365 * 86_400  # beyond a hundred years it is a slip of the finger, and dates overflow
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """A type of value: how it reads a text and what it says it wants."""
+    """A type of value: how it reads a text and what it says it wants.
+
+    `fits` may refuse what could be read, saying `limit`.
+    """
 
     read: Callable[[str], Any]
     wants: str
     schema: Mapping[str, Any]
+    fits: Callable[[Any], bool] | None = None
+    limit: str = ""
 
 
 def _number(text: str) -> float:
@@ -55,13 +61,28 @@ def _url(text: str) -> str:
 
 _STRING = {"type": "string"}
 TEXT = Kind(read=str, wants="text", schema=_STRING)
+SOME_TEXT = Kind(read=_matching(re.compile(r".+", re.DOTALL)), wants="text that is not empty", schema=_STRING)
 NUMBER = Kind(read=_number, wants="a number", schema={"type": "number"})
-WHOLE = Kind(read=int, wants="a whole number", schema={"type": "integer"})
+WHOLE = Kind(
+    read=int,
+    wants="a whole number",
+    schema={"type": "integer", "minimum": 1},
+    fits=lambda value: value >= 1,
+    limit="a whole number of at least 1",
+)
 FLAG = Kind(read=_flag, wants="true or false", schema={"type": "boolean"})
 DURATION = Kind(
     read=parse_duration,
     wants="a duration such as 60s, 48h or 28d",
     schema={"type": "string", "pattern": r"^(\d+(ms|[ywdhms]))+$"},
+    fits=lambda seconds: seconds <= MOST_SECONDS,
+    limit="a duration of at most 100y",
+)
+SPAN = replace(DURATION, fits=lambda seconds: 0 < seconds <= MOST_SECONDS, limit="a duration above 0 and at most 100y")
+SECONDS = replace(
+    DURATION,
+    fits=lambda seconds: seconds <= MOST_SECONDS and seconds == int(seconds),
+    limit="a duration of whole seconds, at most 100y",
 )
 URL = Kind(read=_url, wants="an http or https URL", schema={"type": "string", "format": "uri"})
 DATASET_NAME = Kind(
@@ -104,7 +125,7 @@ class Reader:
 
     def scalar(self, node: Node | None, kind: Kind, default: Any = None) -> Any:
         """The value of a text node read as `kind`."""
-        if node is None:
+        if node is None or node.unset:
             return default
         if not isinstance(node.value, str):
             self.problem(
@@ -114,10 +135,14 @@ class Reader:
             )
             return default
         try:
-            return kind.read(node.value)
+            value = kind.read(node.value)
         except (ValueError, KeyError, OverflowError):
             self.problem(node, f"need {kind.wants}, got {node.shown}")
             return default
+        if kind.fits is not None and not kind.fits(value):
+            self.problem(node, f"need {kind.limit}, got {node.shown}")
+            return default
+        return value
 
     def choice(self, node: Node | None, allowed: Iterable[str], what: str, default: Any = None) -> Any:
         """A text out of `allowed`."""

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from labelmon.config.fields import DURATION, FLAG, LABEL, NUMBER, TEXT, URL, WHOLE, Kind, Reader
+from labelmon.config.fields import (
+    FLAG,
+    LABEL,
+    NUMBER,
+    SECONDS,
+    SOME_TEXT,
+    SPAN,
+    TEXT,
+    URL,
+    WHOLE,
+    Kind,
+    Reader,
+)
 from labelmon.config.source import Node
 from labelmon.config.types import Receiver
 from labelmon.model import Alerting, BurnTier, Owner, Profile, StoreSpec, Urls
@@ -20,23 +33,34 @@ RECEIVER_KEYS: dict[str, tuple[str, ...]] = {
     "webhook": ("url", "bearer_token"),
     "tickets": (),
 }
+# Alertmanager refuses a receiver without these.
+NEEDED_KEYS: dict[str, tuple[str, ...]] = {
+    "pagerduty": ("routing_key",),
+    "opsgenie": ("api_key",),
+    "slack": ("api_url", "channel"),
+    "email": ("to", "from", "smarthost"),
+    "webhook": ("url",),
+}
+TRACKER = re.compile(r"(github|gitlab):[\w.-]+(/[\w.-]+)+|jira:[\w.-]+")
 SECRET_KEYS = frozenset({"routing_key", "api_key", "api_url", "auth_password", "bearer_token"})
 STORE_KEYS = ("url", "files", "statement_timeout", "max_concurrency")
 ALERTING_KEYS: dict[str, Kind] = {
-    "keep_firing": DURATION,
-    "threshold_hold": DURATION,
-    "stale_after": DURATION,
-    "gone_after": DURATION,
-    "evaluation_interval": DURATION,
-    "page_group_wait": DURATION,
-    "page_group_interval": DURATION,
-    "ticket_group_wait": DURATION,
-    "ticket_group_interval": DURATION,
-    "repeat_interval": DURATION,
+    "keep_firing": SECONDS,
+    "threshold_hold": SECONDS,
+    "stale_after": SECONDS,
+    "gone_after": SECONDS,
+    "evaluation_interval": SECONDS,
+    "page_group_wait": SECONDS,
+    "page_group_interval": SECONDS,
+    "ticket_group_wait": SECONDS,
+    "ticket_group_interval": SECONDS,
+    "repeat_interval": SECONDS,
     "alpha": NUMBER,
 }
-TIER_KEYS: dict[str, Kind] = {"burn": NUMBER, "long": DURATION, "short": DURATION}
+TIER_KEYS: dict[str, Kind] = {"burn": NUMBER, "long": SECONDS, "short": SECONDS}
 SHORTEST = 4
+# Only these are named in an error: what stands before :// in a mistaken URL may be anything, a password too.
+KNOWN_ENGINES = frozenset({"postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle", "snowflake", "bigquery"})
 
 
 def read_stores(reader: Reader, node: Node | None, folder: Path) -> dict[str, StoreSpec]:
@@ -48,22 +72,21 @@ def read_stores(reader: Reader, node: Node | None, folder: Path) -> dict[str, St
         keys = reader.mapping(entry, STORE_KEYS)
         if ("url" in keys) == ("files" in keys):
             reader.problem(entry, "need exactly one of url and files")
+            found[name] = StoreSpec(name=name)  # so that its datasets are not told that it is unknown
             continue
         url = secret_text(reader, keys.get("url"), folder)
         if url:
             url = _store_url(reader, keys["url"], url, folder)
-        files = {}
+        files: dict[str, str] = {}
+        if "files" in keys and keys["files"].value == {}:
+            reader.problem(keys["files"], "need at least one view", "such as {labels: export/labels*.csv}")
         for view, path in reader.mapping(keys.get("files"), None).items():
-            text = reader.scalar(path, TEXT)
+            text = reader.scalar(path, SOME_TEXT)
             if text:
                 files[view] = str(folder / text)
-        timeout = reader.scalar(keys.get("statement_timeout"), DURATION, 20.0)
+        timeout = reader.scalar(keys.get("statement_timeout"), SPAN, 20.0)
         slots = reader.scalar(keys.get("max_concurrency"), WHOLE, 2)
-        if slots < 1:
-            reader.problem(keys["max_concurrency"], f"need at least 1, got {slots}")
-        found[name] = StoreSpec(
-            name=name, url=url or "", files=files, statement_timeout=timeout, max_concurrency=max(1, slots)
-        )
+        found[name] = StoreSpec(name=name, url=url, files=files, statement_timeout=timeout, max_concurrency=slots)
     return found
 
 
@@ -81,17 +104,21 @@ def secret_text(reader: Reader, node: Node | None, folder: Path) -> str:
     if node is None:
         return ""
     if not isinstance(node.value, dict):
-        return str(reader.scalar(node, TEXT, "") or "")
+        return str(reader.scalar(node, SOME_TEXT, ""))
     keys = reader.mapping(node, ("file",))
     path = reader.scalar(keys.get("file"), TEXT)
     if not path:
         reader.problem(node, "need text or {file: path}")
         return ""
     try:
-        return str((folder / path).read_text().strip())
-    except OSError as error:
-        reader.problem(keys["file"], f"cannot read the file ({error.strerror})")
+        text: str = (folder / path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else "not UTF-8 text, or no file's name"
+        reader.problem(keys["file"], f"cannot read the file ({said})")
         return ""
+    if not text:
+        reader.problem(keys["file"], "the file is empty")
+    return text
 
 
 def _store_url(reader: Reader, node: Node, url: str, folder: Path) -> str:
@@ -100,7 +127,7 @@ def _store_url(reader: Reader, node: Node, url: str, folder: Path) -> str:
 
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         reader.problem(
             node,
             "need a database URL such as sqlite:///labels.db",
@@ -111,7 +138,7 @@ def _store_url(reader: Reader, node: Node, url: str, folder: Path) -> str:
     if backend not in {"sqlite", "duckdb"}:
         reader.problem(
             node,
-            f"need a sqlite or duckdb URL, got {backend}",
+            f"need a sqlite or duckdb URL, got {backend if backend in KNOWN_ENGINES else 'another one'}",
             "other engines: export to files, or wait for a later release",
         )
         return ""
@@ -126,15 +153,15 @@ def read_receivers(reader: Reader, node: Node | None) -> dict[str, Receiver]:
     """`receivers:`, by name."""
     found = {}
     for name, entry in reader.mapping(node, None).items():
-        if not LABEL_OK(name):
-            reader.problem(entry, f"need {LABEL.wants}, got {name!r}")
+        _receiver_name(reader, name, entry)
         kinds = reader.mapping(entry, RECEIVER_KEYS, "receiver kind")
         if len(kinds) != 1:
             reader.problem(entry, f"need exactly one of {', '.join(RECEIVER_KEYS)}")
+            found[name] = Receiver(name=name, kind="", settings={})
             continue
         ((kind, body),) = kinds.items()
         if kind == "tickets":
-            found[name] = Receiver(name=name, kind=kind, settings={"to": reader.scalar(body, TEXT, "")})
+            found[name] = Receiver(name=name, kind=kind, settings={"to": reader.scalar(body, TICKETS, "")})
             continue
         settings: dict[str, object] = {}
         for key, value in reader.mapping(body, RECEIVER_KEYS[kind]).items():
@@ -145,9 +172,26 @@ def read_receivers(reader: Reader, node: Node | None) -> dict[str, Receiver]:
             elif key == "require_tls":
                 settings[key] = reader.scalar(value, FLAG, True)
             else:
-                settings[key] = reader.scalar(value, TEXT, "")
+                settings[key] = reader.scalar(value, SOME_TEXT, "")
+        missing = [key for key in NEEDED_KEYS[kind] if key not in settings]
+        if missing and isinstance(body.value, dict):
+            reader.problem(body, f"need {', '.join(missing)}")
         found[name] = Receiver(name=name, kind=kind, settings=settings)
     return found
+
+
+def _receiver_name(reader: Reader, name: str, node: Node) -> None:
+    if not LABEL_OK(name):
+        reader.problem(node, f"need {LABEL.wants}, got {name!r}")
+    if name == "null":
+        reader.problem(node, "need another name than null", "alerts that go to nobody end in a receiver of that name")
+
+
+def _tickets(text: str) -> str:
+    return text if TRACKER.fullmatch(text) else str(URL.read(text))
+
+
+TICKETS = Kind(read=_tickets, wants="github:org/repo, gitlab:group/project, jira:PROJECT or a URL", schema=TEXT.schema)
 
 
 def _file_reference(reader: Reader, node: Node) -> dict[str, str]:
@@ -188,7 +232,10 @@ def read_alerting(reader: Reader, node: Node | None) -> Alerting:
             if value is not None:
                 values[name] = value if kind is NUMBER else int(value)
     if "alpha" in values and not 0 < values["alpha"] < 1:
-        reader.problem(keys["alpha"], f"need a chance between 0 and 1, got {values.pop('alpha'):g}")
+        reader.problem(keys["alpha"], f"need a chance between 0 and 1, got {keys['alpha'].shown}")
+        del values["alpha"]
+    if values.get("evaluation_interval") == 0:
+        reader.problem(keys["evaluation_interval"], "need an interval above 0")
     profiles = DEFAULT_ALERTING.profiles
     if "profiles" in keys:
         entries = reader.mapping(keys["profiles"], None)
@@ -200,10 +247,13 @@ def read_alerting(reader: Reader, node: Node | None) -> Alerting:
 
 
 def _profile(reader: Reader, name: str, node: Node) -> Profile | None:
+    if not LABEL_OK(name):
+        reader.problem(node, f"need {LABEL.wants}, got {name!r}")
     keys = reader.mapping(node, ("page", "ticket"))
     page, ticket = (_tiers(reader, keys.get(key)) for key in ("page", "ticket"))
     if not page and not ticket:
-        reader.problem(node, "need at least one tier under page or ticket")
+        if not any(reader.items(entry) for entry in keys.values()):
+            reader.problem(node, "need at least one tier under page or ticket")
         return None
     return Profile(name=name, page=page, ticket=ticket)
 
@@ -219,7 +269,7 @@ def _tiers(reader: Reader, node: Node | None) -> tuple[BurnTier, ...]:
         if any(value is None for value in values.values()):
             continue
         if values["burn"] <= 0:
-            reader.problem(entry, f"need a burn rate above 0, got {values['burn']:g}")
+            reader.problem(entry, f"need a burn rate above 0, got {keys['burn'].shown}")
         elif values["short"] > values["long"]:
             reader.problem(entry, "need a short window that is not longer than the long one")
         elif values["short"] < SHORTEST:

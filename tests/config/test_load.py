@@ -173,9 +173,117 @@ def test_one_mistake_one_problem(tmp_path: Path, change: str, said: str) -> None
             "4 privacy.pseudonym_keys[0]: the key file does not exist",
         ),
         (SMALL + "stores: {}\n", "4 stores: duplicate key, first on line 2"),
+        ('stores: {s: {url: ""}}\n' + SMALL.splitlines()[2], "1 stores.s.url: need text that is not empty, got ''"),
+        ("stores: {s: {files: {}}}\n" + SMALL.splitlines()[2], "1 stores.s.files: need at least one view"),
+        (SMALL + "receivers: {a: {pagerduty: {}}}\n", "4 receivers.a.pagerduty: need routing_key"),
+        (SMALL + "receivers: {a: {email: {to: x@y.example}}}\n", "4 receivers.a.email: need from, smarthost"),
+        (
+            SMALL + "receivers: {\"null\": {webhook: {url: 'http://x'}}}\n",
+            "4 receivers.null: need another name than null",
+        ),
+        (
+            SMALL + "receivers: {a: {tickets: somewhere}}\n",
+            "4 receivers.a.tickets: need github:org/repo, gitlab:group/project, jira:PROJECT or a URL, got 'somewhere'",
+        ),
+        (SMALL + "ledger: {retention: 0s}\n", "4 ledger.retention: need a retention above 0"),
+        (
+            SMALL + f"alerting: {{keep_firing: {'9' * 400}d}}\n",
+            f"4 alerting.keep_firing: need a duration of whole seconds, at most 100y, got '{'9' * 60}...'",
+        ),
+        (
+            SMALL + "alerting: {profiles: {x: {page: [{burn: 1, long: 1h, short: 4500ms}]}}}\n",
+            "4 alerting.profiles.x.page[0].short: need a duration of whole seconds, at most 100y, got '4500ms'",
+        ),
     ],
 )
 def test_mistakes_elsewhere(tmp_path: Path, text: str, said: str) -> None:
+    assert problems(tmp_path, text) == [said]
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [
+        ("label_backlog: {at_most: nan}", "label_backlog.at_most: need a duration such as 24h, or seconds, got 'nan'"),
+        ("label_backlog: {at_most: -1}", "label_backlog.at_most: need a duration such as 24h, or seconds, got '-1'"),
+        ("label_backlog: {at_least: 3}", "label_backlog.at_least: label_backlog takes at_most: it is a gauge"),
+        (
+            "label_latency: {target: 0.9, within: 0s}",
+            "label_latency.within: need a duration above 0 and at most 100y, got '0s'",
+        ),
+        ("label_latency: []", "label_latency: need at least one objective"),
+    ],
+)
+def test_an_objective_that_could_never_alert_as_meant(tmp_path: Path, objective: str, said: str) -> None:
+    text = SMALL.replace("{audits: {}}", f"{{items: {{}}, labels: {{}}}}, objectives: {{{objective}}}")
+
+    assert problems(tmp_path, text) == [f"3 datasets.d.objectives.{said}"]
+
+
+def test_defaults_hold_only_for_checks_that_have_what_they_need(tmp_path: Path) -> None:
+    config = read(tmp_path, SMALL.replace("audits", "items"))  # the backlog needs labels too
+
+    assert config.datasets["d"].objectives == {}
+    assert "dataset d has no objectives: the defaults hold for no check" in config.notices
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfehunter2", b""])
+def test_a_secret_file_that_cannot_be_used(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "url").write_bytes(content)
+
+    (found,) = problems(tmp_path, SMALL.replace('"sqlite:///labels.db"', "{file: url}"))
+
+    assert found.startswith("2 stores.s.url.file: ")
+    assert "hunter2" not in found
+
+
+def test_a_file_name_that_no_system_takes(tmp_path: Path) -> None:
+    text = SMALL.replace("{audits: {}}", '{audits: {}}, classes: {file: "a\\0b"}')
+
+    assert problems(tmp_path, text) == ["3 datasets.d.classes: cannot read the classes file (ValueError)"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SMALL.replace("sqlite:///labels.db", "${S}://db/x"),
+        SMALL.replace("sqlite:///labels.db", "postgresql://u:p@h:${S}/x"),
+        SMALL.replace("{audits: {}}", '{audits: {}}, classes: ["${S}", "${S}"]'),
+        SMALL.replace("{url: ", "{files: {v: x.csv}} #").replace("#", "}\n#").replace("{}}", '{table: "${S}"}}'),
+        SMALL.replace("{audits: {}}", '{audits: {}}, timezone: "${S}", tier: "${S}", interval: "${S}"'),
+        SMALL.replace(
+            "{audits: {}}",
+            "{items: {columns: {priority: p}}, labels: {}}, objectives: {label_latency: "
+            '[{target: 1, scope: {priority: "${S}"}}, {target: 0.5, scope: {priority: "${S}"}}]}',
+        ),
+        SMALL + 'receivers: {a: {tickets: "${S}"}, b: {pagerduty: {routing_key: "${S}"}}}\n',
+    ],
+)
+def test_what_an_environment_variable_held_is_never_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / "labelmon.yaml").write_text(text)
+    with pytest.raises(ConfigError) as found:
+        load(tmp_path / "labelmon.yaml", environ={"S": "hunter2"})
+
+    assert "hunter2" not in str(found.value)
+
+
+def test_an_unset_variable_is_one_problem(tmp_path: Path) -> None:
+    text = SMALL.replace("{audits: {}}", '{audits: {}}, tier: "${A}"').replace("sqlite:///labels.db", "${A}")
+
+    assert [said.partition(":")[0] for said in problems(tmp_path, text)] == ["2 stores.s.url", "3 datasets.d.tier"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: &a [*a, *a]\n", "1 a: nested more than 50 deep"),
+        (
+            "a: &a [x]\n"
+            + "".join(f"b{i}: &b{i} [*{p}, *{p}]\n" for i, p in enumerate(["a", *(f"b{i}" for i in range(29))])),
+            "1 b14: aliases that repeat aliases make too many values",
+        ),
+    ],
+)
+def test_aliases_that_multiply_are_refused_before_they_fill_the_memory(tmp_path: Path, text: str, said: str) -> None:
     assert said in problems(tmp_path, text)
 
 
