@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INCIDENT ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
-DEBIAN_TEST_PACKAGES := prometheus prometheus-alertmanager prometheus-pushgateway
+DEBIAN_TEST_PACKAGES := prometheus prometheus-alertmanager prometheus-pushgateway postgresql
 
 .PHONY: demo test test-packages lint types generate check-generated prove figures lock wheel clean
 

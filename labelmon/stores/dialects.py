@@ -9,8 +9,24 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, ColumnElement, Double, Integer, Text, and_, case, cast, func, literal, or_
-from sqlalchemy.types import TIMESTAMP
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    Double,
+    Integer,
+    Numeric,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    or_,
+    type_coerce,
+)
+from sqlalchemy.types import TIMESTAMP, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -51,10 +67,7 @@ class Sqlite:
 
     def near(self, column: ColumnElement[Any], kind: str, start_ms: int, end_ms: int) -> ColumnElement[bool]:  # noqa: ARG002
         # Texts sort after numbers in SQLite, so each branch is a range of one type and both can use an index.
-        # A day of slack covers every UTC offset.
-        low = (_moment(start_ms) - timedelta(days=1)).strftime("%Y-%m-%d")
-        high = (_moment(end_ms) + timedelta(days=2)).strftime("%Y-%m-%d")
-        texts = and_(column >= literal(low, Text), column < literal(high, Text))
+        texts = _texts_near(column, start_ms, end_ms)
         numbers = and_(column >= literal(start_ms / 1000 - 1, Double), column < literal(end_ms / 1000 + 1, Double))
         return or_(texts, numbers)
 
@@ -88,11 +101,96 @@ class DuckDb:
         return column if kind == "VARCHAR" else cast(column, Text)
 
 
+class Postgres:
+    """PostgreSQL: typed columns; `kind` is as psycopg displays it, such as `timestamptz` or `varchar(20)`.
+
+    Constants are written out rather than bound: two parameters of one value are two expressions to a GROUP BY.
+    """
+
+    name = "postgresql"
+
+    def epoch_ms(self, column: ColumnElement[Any], kind: str) -> ColumnElement[int]:
+        base = _base(kind)
+        if base in _MOMENTS:
+            return _postgres_ms(column)
+        if base in _NUMBERS:
+            number = cast(column, Double) * literal_column("1000", Double)
+            sane = func.abs(number) < literal_column("9e15", Double)  # neither NaN nor infinity is an instant
+            return case((sane, cast(func.round(number), BigInteger)), else_=None)
+        # There is no TRY_CAST: only what is sure to be an instant may reach the cast, which is why CASE stands inside.
+        written = cast(column, Text)
+        iso = written.op("~", is_comparison=True)(literal_column(f"'{_ISO_8601}'", Text))
+        return _postgres_ms(cast(case((iso, written), else_=None), TIMESTAMP(timezone=True)))
+
+    def near(self, column: ColumnElement[Any], kind: str, start_ms: int, end_ms: int) -> ColumnElement[bool]:
+        base = _base(kind)
+        low, high = _moment(start_ms), _moment(end_ms)
+        if base in ("timestamptz", "timestamp"):
+            aware = base == "timestamptz"
+            type_ = TIMESTAMP(timezone=aware)
+            low, high = (moment if aware else moment.replace(tzinfo=None) for moment in (low, high))
+            return and_(column >= literal(low, type_), column < literal(high, type_))
+        if base == "date":
+            return and_(column >= literal(low.date(), Date), column <= literal(high.date(), Date))
+        if base in _NUMBERS:  # of the column's own type, or its index stays unused
+            number = _NUMBERS[base]
+            low_s, high_s = start_ms // 1000 - 1, -(-end_ms // 1000) + 1
+            return and_(column >= literal(low_s, number), column < literal(high_s, number))
+        if base in _TEXTS:
+            return _texts_near(column, start_ms, end_ms)
+        return literal(True)
+
+    def text(self, column: ColumnElement[Any], kind: str) -> ColumnElement[str]:
+        base = _base(kind)
+        if base in _TEXTS:
+            written: ColumnElement[str] = type_coerce(column, Text)
+        else:
+            written = cast(func.trim_scale(column) if base == "numeric" else column, Text)
+        # Byte order, as SQLite and DuckDB have it: a database's own collation may sort otherwise and call two
+        # different labels equal.
+        return written.collate("C")
+
+
+_MOMENTS = frozenset({"timestamptz", "timestamp", "date"})
+_NUMBERS: dict[str, TypeEngine[Any]] = {
+    **dict.fromkeys(("int2", "int4", "int8"), BigInteger()),
+    **dict.fromkeys(("float4", "float8"), Double()),
+    "numeric": Numeric(),
+}
+_TEXTS = frozenset({"text", "varchar"})
+_YEAR = "(?!0000)[0-9]{4}"
+_LEAP = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)"
+_DAY_OF_YEAR = "((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+_CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
+_OFFSET = "([Zz]|[+-](0[0-9]|1[0-4])(:?[0-5][0-9])?)"
+# Only days that the calendar has, so that the cast behind it cannot fail.
+_ISO_8601 = f"^({_YEAR}-{_DAY_OF_YEAR}|{_LEAP}-02-29)([T ]{_CLOCK} ?{_OFFSET}?)?$"
+
+
+def _base(kind: str) -> str:
+    return kind.partition("(")[0]
+
+
+def _postgres_ms(column: ColumnElement[Any]) -> ColumnElement[int]:
+    # date_part gives seconds as a double: right to the microsecond, but 0.123 may come as 0.12299998. Half a
+    # microsecond more and the floor is the millisecond that the instant lies in.
+    seconds = func.date_part(literal_column("'epoch'"), column, type_=Double)
+    whole = func.floor(seconds * literal_column("1000", Double) + literal_column("0.0005", Double), type_=Double)
+    return case((func.isfinite(column), cast(whole, BigInteger)), else_=None)
+
+
+def _texts_near(column: ColumnElement[Any], start_ms: int, end_ms: int) -> ColumnElement[bool]:
+    """A range of ISO 8601 texts; a day of slack covers every UTC offset."""
+    low = (_moment(start_ms) - timedelta(days=1)).strftime("%Y-%m-%d")
+    high = (_moment(end_ms) + timedelta(days=2)).strftime("%Y-%m-%d")
+    return and_(column >= literal(low, Text), column < literal(high, Text))
+
+
 def _moment(ms: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=ms)
 
 
-DIALECTS: dict[str, Dialect] = {"sqlite": Sqlite(), "duckdb": DuckDb()}
+DIALECTS: dict[str, Dialect] = {"sqlite": Sqlite(), "duckdb": DuckDb(), "postgresql": Postgres()}
 
 # TRY_CAST has no SQLAlchemy function form; these macros are created on every DuckDB connection.
 DUCKDB_MACROS = (

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, Executable, make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from labelmon.errors import StoreError
 from labelmon.model import Relation, StoreSpec
-from labelmon.stores.dialects import DIALECTS, DUCKDB_MACROS, Dialect
-
-DUCKDB_MEMORY = "128MB"
-DUCKDB_THREADS = 2
-_READERS = {
-    ".parquet": "read_parquet({path})",
-    ".csv": "read_csv({path}, all_varchar = true, header = true)",
-    ".tsv": "read_csv({path}, all_varchar = true, header = true, delim = '\t')",
-    ".jsonl": "read_json({path}, format = 'newline_delimited')",
-    ".ndjson": "read_json({path}, format = 'newline_delimited')",
-    ".json": "read_json({path})",
-}
+from labelmon.stores.dialects import Dialect
+from labelmon.stores.drivers import Driver, store_error
+from labelmon.stores.duck import Duck
+from labelmon.stores.postgres import SCHEMES, Postgres
+from labelmon.stores.sqlite import Sqlite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +25,14 @@ class Reader:
     """One snapshot of a store: everything read through it belongs to one moment."""
 
     store: str
-    dialect: Dialect
+    driver: Driver = field(repr=False)
     connection: Connection = field(repr=False)
     timeout: float
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the statements need to know of the engine."""
+        return self.driver.dialect
 
     def columns(self, relation: Relation) -> dict[str, str]:
         """Column name to engine type of a relation's table or query, in order.
@@ -47,16 +41,8 @@ class Reader:
         ------
         StoreError : `missing_table`, `query_error`, `permission_denied`.
         """
-        source = f"SELECT * FROM {_from(relation)}"
-        if self.dialect.name == "duckdb":
-            return {str(name): str(kind) for name, kind, *_ in self.fetch(text(f"DESCRIBE {source}"))}
-        if self.dialect.name == "sqlite" and relation.table:
-            declared = self.fetch(text("SELECT name, type FROM pragma_table_info(:t)").bindparams(t=relation.table))
-            if declared:
-                return {str(name): str(kind) for name, kind in declared}
         with self._guarded():
-            cursor = self.connection.execute(text(f"{source} LIMIT 0"))
-            return {str(name): "" for name in cursor.keys()}  # noqa: SIM118  a result, not a dict
+            return self.driver.columns(self.connection, relation)
 
     def fetch(self, statement: Executable) -> Sequence[tuple[Any, ...]]:
         """All rows of a (small, grouped) result.
@@ -69,30 +55,34 @@ class Reader:
             return [tuple(row) for row in self.connection.execute(statement)]
 
     @contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _guarded(self, *, starting: bool = False) -> Iterator[None]:
         """Interrupts the statement at its timeout and turns driver errors into StoreError."""
-        expired = threading.Event()
+        expired, finished = threading.Event(), threading.Event()
         raw = self.connection.connection.driver_connection
 
         def interrupt() -> None:
             expired.set()
-            with suppress(sqlite3.ProgrammingError):  # closed in the meantime
-                raw.interrupt()  # type: ignore[union-attr]
+            self.driver.interrupt(raw, finished)
 
-        timer = threading.Timer(self.timeout, interrupt)
+        timer = threading.Timer(self.timeout + self.driver.grace, interrupt)
         timer.daemon = True
         timer.start()
         try:
             yield
         except SQLAlchemyError as error:
-            if expired.is_set():
+            failed = store_error(self.store, self.driver, error)
+            if not starting:
+                with suppress(SQLAlchemyError):  # the connection itself is gone: the next statement says so
+                    self.driver.recover(self.connection)
+            if expired.is_set() or failed.reason == "timeout":
                 raise StoreError(
                     f"store {self.store}: a statement ran into statement_timeout ({self.timeout:g} s)",
                     reason="timeout",
                 ) from None
-            raise _store_error(self.store, error) from None
+            raise failed from None
         finally:
             timer.cancel()
+            finished.set()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +90,13 @@ class Store:
     """A label store; `snapshot` opens it, reads and closes it again."""
 
     spec: StoreSpec
-    dialect: Dialect
+    driver: Driver = field(repr=False)
     engine: Engine = field(repr=False)
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the statements need to know of the engine."""
+        return self.driver.dialect
 
     @contextmanager
     def snapshot(self) -> Iterator[Reader]:
@@ -114,7 +109,7 @@ class Store:
         try:
             connection = self.engine.connect()
         except SQLAlchemyError as error:
-            raise _store_error(self.spec.name, error, default="unreachable") from None
+            raise store_error(self.spec.name, self.driver, error, default="unreachable") from None
         except OSError as error:  # duckdb raises its own IOError before SQLAlchemy can wrap it
             raise StoreError(
                 f"store {self.spec.name}: cannot be opened ({type(error).__name__})", reason="unreachable"
@@ -122,25 +117,14 @@ class Store:
         with connection:
             reader = Reader(
                 store=self.spec.name,
-                dialect=self.dialect,
+                driver=self.driver,
                 connection=connection,
                 timeout=self.spec.statement_timeout,
             )
-            with reader._guarded():  # noqa: SLF001
-                for setup in self._setup():
-                    connection.exec_driver_sql(setup)
+            with reader._guarded(starting=True):  # noqa: SLF001
+                self.driver.prepare(connection)
             yield reader
             connection.rollback()
-
-    def _setup(self) -> Iterator[str]:
-        if self.dialect.name == "sqlite":
-            yield "PRAGMA query_only = ON"
-            yield "BEGIN"
-            return
-        yield "SET TimeZone = 'UTC'"
-        yield from DUCKDB_MACROS
-        for name, path in self.spec.files.items():
-            yield f'CREATE OR REPLACE TEMP VIEW "{name}" AS SELECT * FROM {file_reader(path)}'
 
 
 def open_store(spec: StoreSpec) -> Store:
@@ -150,95 +134,24 @@ def open_store(spec: StoreSpec) -> Store:
     ------
     StoreError : `unsupported` for a URL of another engine.
     """
+    driver = _driver(spec)
+    return Store(spec=spec, driver=driver, engine=driver.engine())
+
+
+def _driver(spec: StoreSpec) -> Driver:
     if spec.files:
-        engine = _duckdb(":memory:", read_only=False)
-        return Store(spec=spec, dialect=DIALECTS["duckdb"], engine=engine)
+        return Duck(spec)
     url = make_url(spec.url)
-    backend = url.get_backend_name()
-    if backend == "sqlite":
-        return Store(spec=spec, dialect=DIALECTS["sqlite"], engine=_sqlite(url.database or "", spec))
-    if backend == "duckdb":
-        return Store(spec=spec, dialect=DIALECTS["duckdb"], engine=_duckdb(url.database or "", read_only=True))
-    raise StoreError(
-        f"store {spec.name}: need a sqlite or duckdb url or files, got {backend}",
-        reason="unsupported",
-        retryable=False,
-    )
-
-
-def file_reader(path: str) -> str:
-    """The DuckDB table function for a path or glob: by its ending, gz allowed; all CSV values stay text.
-
-    Raises
-    ------
-    StoreError : for an ending nobody reads.
-    """
-    suffixes = [suffix for suffix in Path(path).suffixes if suffix in _READERS]
-    if not suffixes:
-        raise StoreError(
-            f"{Path(path).name}: need a file ending in {', '.join(_READERS)} (or one of these and .gz)",
-            reason="unsupported",
-            retryable=False,
-        )
-    quoted = "'" + path.replace("'", "''") + "'"
-    return _READERS[suffixes[-1]].format(path=quoted)
-
-
-def _sqlite(database: str, spec: StoreSpec) -> Engine:
-    def connect() -> sqlite3.Connection:
-        uri = f"{Path(database).resolve().as_uri()}?mode=ro"
-        return sqlite3.connect(
-            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=spec.statement_timeout
-        )
-
-    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
-
-
-def _duckdb(database: str, *, read_only: bool) -> Engine:
-    config = {
-        "memory_limit": DUCKDB_MEMORY,
-        "threads": DUCKDB_THREADS,
-        "temp_directory": f"{tempfile.gettempdir()}/labelmon-duckdb",
-        "preserve_insertion_order": "false",
-    }
-    return create_engine(
-        f"duckdb:///{database}", connect_args={"read_only": read_only, "config": config}, poolclass=NullPool
-    )
-
-
-def _from(relation: Relation) -> str:
-    if relation.query:
-        return f"({relation.query.strip().rstrip(';')}) AS source"
-    return ".".join('"' + part.replace('"', '""') + '"' for part in relation.table.split("."))
-
-
-# What drivers say, and the reason we give. Their own text is kept only where it names nothing but schema.
-_REASONS = (
-    ("unable to open database", "unreachable"),
-    ("not a database", "unreachable"),
-    ("no such table", "missing_table"),
-    ("does not exist", "missing_table"),
-    ("no files found", "unreachable"),
-    ("cannot open file", "unreachable"),
-    ("permission denied", "permission_denied"),
-    ("no such column", "missing_column"),
-    ("referenced column", "missing_column"),
-    ("database is locked", "locked"),
-    ("could not set lock", "locked"),
-    ("interrupted", "timeout"),
-    ("out of memory", "out_of_memory"),
-    ("disk i/o error", "unreachable"),
-)
-_SCHEMA_REASONS = frozenset({"missing_table", "missing_column"})
-
-
-def _store_error(store: str, error: SQLAlchemyError, default: str = "query_error") -> StoreError:
-    origin = getattr(error, "orig", None) or error
-    said = str(origin)
-    reason = next((reason for sign, reason in _REASONS if sign in said.lower()), default)
-    detail = f": {said.splitlines()[0][:200]}" if reason in _SCHEMA_REASONS else f" ({type(origin).__name__})"
-    return StoreError(
-        f"store {store}: {reason.replace('_', ' ')}{detail}",
-        reason=reason,
-        retryable=reason not in _SCHEMA_REASONS,
-    )
+    if url.drivername in SCHEMES:
+        return Postgres(spec, url)
+    match url.get_backend_name():
+        case "sqlite":
+            return Sqlite(spec, url.database or "")
+        case "duckdb":
+            return Duck(spec, url.database or "")
+        case backend:
+            raise StoreError(
+                f"store {spec.name}: need a sqlite, duckdb or postgresql url or files, got {backend}",
+                reason="unsupported",
+                retryable=False,
+            )

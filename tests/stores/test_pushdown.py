@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,10 +21,11 @@ from labelmon.pseudonyms import Pseudonyms
 from labelmon.reading import describe, read_counts
 from labelmon.stores import Series, Span, open_store
 from labelmon.stores.series import series_for
+from tests.postgres import Cluster
 from tests.world import dataset, target
 
 DAY_MS = 1_790_000_000_000 - 1_790_000_000_000 % 86_400_000
-ENGINES = ["sqlite", "csv", "csv.gz", "parquet", "jsonl"]
+ENGINES = ["sqlite", "csv", "csv.gz", "parquet", "jsonl", "duckdb", "postgresql", "postgresql-typed"]
 COLUMNS = {
     "items": ["item", "arrived_at", "priority"],
     "annotations": ["item", "label", "annotator", "labeled_at"],
@@ -44,7 +46,44 @@ def text(ms: int | None, style: int) -> str | None:
     ][style]
 
 
-def store(folder: Path, engine: str, tables: dict[str, list[tuple[object, ...]]]) -> StoreSpec:
+Tables = dict[str, list[tuple[object, ...]]]
+Put = Callable[[Path, str, Tables], StoreSpec]
+
+
+@pytest.fixture
+def put(request: pytest.FixtureRequest) -> Put:
+    """Makes a store of an engine; a server is started when the first test asks for one."""
+
+    def made(folder: Path, engine: str, tables: Tables) -> StoreSpec:
+        if engine.startswith("postgresql"):
+            return served(request.getfixturevalue("postgres"), tables, typed=engine.endswith("typed"))
+        return store(folder, engine, tables)
+
+    return made
+
+
+def served(postgres: Cluster, tables: Tables, *, typed: bool) -> StoreSpec:
+    schema = postgres.schema()
+    with postgres.connect(schema) as db:
+        db.execute("SET TimeZone = 'UTC'")
+        for name, rows in tables.items():
+            kinds = [f"{c} {'timestamptz' if typed and c.endswith('_at') else 'text'}" for c in COLUMNS[name]]
+            db.execute(f"CREATE TABLE {name} ({', '.join(kinds)})")
+            with db.cursor() as cursor:
+                cursor.executemany(f"INSERT INTO {name} VALUES ({', '.join(['%s'] * len(kinds))})", rows)
+    return StoreSpec(name="s", url=postgres.url(schema=schema))
+
+
+def store(folder: Path, engine: str, tables: Tables) -> StoreSpec:
+    if engine == "duckdb":
+        path = folder / "s.duckdb"
+        path.unlink(missing_ok=True)
+        with duckdb.connect(path) as db:
+            for name, rows in tables.items():
+                db.execute(f"CREATE TABLE {name} ({', '.join(c + ' VARCHAR' for c in COLUMNS[name])})")
+                for row in rows:
+                    db.execute(f"INSERT INTO {name} VALUES ({', '.join('?' * len(row))})", row)
+        return StoreSpec(name="s", url=f"duckdb:///{path}")
     if engine == "sqlite":
         path = folder / "s.db"
         path.unlink(missing_ok=True)
@@ -84,13 +123,13 @@ def counted(spec: StoreSpec, series: Series, span: Span, at_ms: int):
 @pytest.mark.parametrize("engine", ENGINES)
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.tuples(LABELS, LABELS, OFFSETS | st.none(), st.integers(0, 2)), min_size=1, max_size=25))
-def test_audits_count_as_pandas_counts(tmp_path_factory, engine, rows) -> None:
+def test_audits_count_as_pandas_counts(tmp_path_factory, put: Put, engine, rows) -> None:
     folder = tmp_path_factory.mktemp("s")
     absent = "" if engine in ("csv", "csv.gz", "parquet") else None  # an empty CSV field is NULL
     audits = [
         (f"i{n}", a, b, text(None if t is None else DAY_MS + t, style)) for n, (a, b, t, style) in enumerate(rows)
     ]
-    spec = store(
+    spec = put(
         folder, engine, {"audits": audits, "items": [("i", None, None)], "annotations": [("i", None, None, None)]}
     )
     series = series_for(check_named("label_accuracy"), dataset(), target(0.95))
@@ -116,16 +155,14 @@ def test_audits_count_as_pandas_counts(tmp_path_factory, engine, rows) -> None:
     arrivals=st.lists(st.integers(0, 7_200_000), min_size=1, max_size=15),
     labels=st.lists(st.tuples(st.integers(0, 20), st.integers(-600_000, 7_200_000)), max_size=25),
 )
-def test_deadlines_and_backlog_count_as_pandas_counts(tmp_path_factory, engine, arrivals, labels) -> None:
+def test_deadlines_and_backlog_count_as_pandas_counts(tmp_path_factory, put: Put, engine, arrivals, labels) -> None:
     folder = tmp_path_factory.mktemp("s")
     items = [(f"i{n}", text(DAY_MS + t, n % 3), "low") for n, t in enumerate(arrivals)]
     annotations = [(f"i{n}", "x", "p", text(DAY_MS + t, n % 3)) for n, t in labels] or [
         ("none", "x", "p", text(DAY_MS, 0))
     ]
     # Every row twice: duplicates count once.
-    spec = store(
-        folder, engine, {"items": items * 2, "annotations": annotations * 2, "audits": [("i", "x", "x", None)]}
-    )
+    spec = put(folder, engine, {"items": items * 2, "annotations": annotations * 2, "audits": [("i", "x", "x", None)]})
     at = DAY_MS + 7_000_000
     first: dict[int, int] = {}
     for n, t in labels:
@@ -168,19 +205,20 @@ def test_epoch_numbers_are_instants_too(tmp_path: Path) -> None:
     assert got.rows == 2
 
 
-def test_stores_cannot_be_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["sqlite", "duckdb", "postgresql"])
+def test_stores_cannot_be_written(tmp_path: Path, put: Put, engine: str) -> None:
     from sqlalchemy import text as sql
 
-    spec = store(tmp_path, "sqlite", {"audits": [], "items": [], "annotations": []})
+    spec = put(tmp_path, engine, {"audits": [], "items": [], "annotations": []})
     with open_store(spec).snapshot() as reader, pytest.raises(StoreError):
         reader.fetch(sql("INSERT INTO audits VALUES ('a', 'b', 'c', 'd')"))
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "csv"])
-def test_a_statement_that_takes_too_long_is_interrupted(tmp_path: Path, engine: str) -> None:
+@pytest.mark.parametrize("engine", ["sqlite", "csv", "postgresql"])
+def test_a_statement_that_takes_too_long_is_interrupted(tmp_path: Path, put: Put, engine: str) -> None:
     from sqlalchemy import text as sql
 
-    spec = store(tmp_path, engine, {"audits": [("a", "b", "c", "d")], "items": [], "annotations": []})
+    spec = put(tmp_path, engine, {"audits": [("a", "b", "c", "d")], "items": [], "annotations": []})
     slow = StoreSpec(name="s", url=spec.url, files=spec.files, statement_timeout=0.3)
     endless = (
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000000) SELECT max(i) FROM n"
@@ -191,12 +229,13 @@ def test_a_statement_that_takes_too_long_is_interrupted(tmp_path: Path, engine: 
     assert failed.value.reason == "timeout"
 
 
-def test_an_error_never_shows_a_labels_text(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["csv", "duckdb", "postgresql"])
+def test_an_error_never_shows_a_labels_text(tmp_path: Path, put: Put, engine: str) -> None:
     from sqlalchemy import text as sql
 
-    spec = store(
+    spec = put(
         tmp_path,
-        "csv",
+        engine,
         {
             "audits": [("secret-patient", "b", "c", "d")],
             "items": [("i", None, None)],
