@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,12 @@ _CONFIG = {
     "autoload_known_extensions": "false",
     "python_enable_replacements": "false",  # else an unknown table's name is looked for among our variables
 }
+# DuckDB reads a CSV through 32 MB a thread and scan; four scans in one statement would burst the memory limit.
+_CSV = "all_varchar = true, header = true, buffer_size = 4194304"
 _READERS = {
     ".parquet": "read_parquet({paths})",
-    ".csv": "read_csv({paths}, all_varchar = true, header = true)",
-    ".tsv": "read_csv({paths}, all_varchar = true, header = true, delim = '\t')",
+    ".csv": f"read_csv({{paths}}, {_CSV})",
+    ".tsv": f"read_csv({{paths}}, {_CSV}, delim = '\t')",
     ".jsonl": "read_json({paths}, format = 'newline_delimited')",
     ".ndjson": "read_json({paths}, format = 'newline_delimited')",
     ".json": "read_json({paths})",
@@ -61,6 +64,8 @@ class Duck:
     def prepare(self, connection: Connection) -> None:
         for setup in self._setup():
             connection.exec_driver_sql(setup)
+        for step in ("COMMIT", "BEGIN TRANSACTION"):  # so that `recover` loses no view
+            connection.exec_driver_sql(step)
         connection.info[_READY] = True
 
     def _setup(self) -> list[str]:
@@ -114,7 +119,11 @@ class Duck:
         raw.interrupt()
 
     def recover(self, connection: Connection) -> None:
-        """Nothing: a failed SELECT leaves the transaction as it was."""
+        """A failed statement aborts the transaction. Another one sees the same: nobody can write to the file now."""
+        raw: Any = connection.connection.driver_connection
+        with suppress(duckdb.Error):
+            raw.execute("ROLLBACK")
+            raw.execute("BEGIN TRANSACTION")
 
     def reason(self, error: BaseException, default: str) -> tuple[str, str]:
         return embedded_reason(error, default)

@@ -124,7 +124,8 @@ class Store:
             with reader._guarded(starting=True):  # noqa: SLF001
                 self.driver.prepare(connection)
             yield reader
-            connection.rollback()
+            with suppress(SQLAlchemyError):  # what was read is read, even if the connection is lost now
+                connection.rollback()
 
 
 def open_store(spec: StoreSpec) -> Store:
