@@ -1,4 +1,4 @@
-"""The ledger: bucketed counts and their watermarks in a state store (SQLite by default).
+"""The ledger: bucketed counts and their watermarks in a state store (SQLite by default, or PostgreSQL).
 
 A rollup, not a log: all of it but snapshots and purged history can be counted again from the label stores.
 Watermarks move only in the transaction that stores the counts they speak of.
@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     Engine,
     Float,
+    Index,
     Integer,
     MetaData,
     PrimaryKeyConstraint,
@@ -27,19 +29,27 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     create_engine,
     delete,
     event,
+    func,
     insert,
     inspect,
     make_url,
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from labelmon.cells import Cell
 from labelmon.errors import LedgerError
+from labelmon.stores.postgres import CONNECTING, SCHEMES, postgres_url
+
+# Any number, as long as all labelmons agree on it: whoever holds it may change the schema.
+_MIGRATING = 0x6C6D6F6E
+_STATEMENT_SECONDS = 60
 
 _METADATA = MetaData()
 _META = Table("labelmon_meta", _METADATA, Column("key", String(64), primary_key=True), Column("value", Text))
@@ -54,9 +64,9 @@ _SERIES = Table(
     Column("hot", Float),
     Column("full", Float),
     Column("reconciled", Float),
-    Column("history_start", Integer),
-    Column("coarse_before", Integer),
-    Column("daily_before", Integer),
+    Column("history_start", BigInteger),
+    Column("coarse_before", BigInteger),
+    Column("daily_before", BigInteger),
     Column("held_since", Float),
     Column("profiles", Text, nullable=False, server_default="{}"),
     UniqueConstraint("dataset", "name", "definition"),
@@ -65,12 +75,16 @@ _CELLS = Table(
     "labelmon_cells",
     _METADATA,
     Column("series", Integer, nullable=False),
-    Column("start", Integer, nullable=False),
+    Column("start", BigInteger, nullable=False),
     Column("width", Integer, nullable=False),
-    Column("keys", String(1024), nullable=False),
+    Column("keys", Text, nullable=False),
     Column("vals", Text, nullable=False),
     Column("lag", Float),
-    PrimaryKeyConstraint("series", "start", "keys"),
+    PrimaryKeyConstraint("series", "start", "keys").ddl_if(dialect="sqlite"),
+)
+# An index entry of PostgreSQL holds 2.7 kB, and a class's name may be longer.
+Index("labelmon_cells_key", _CELLS.c.series, _CELLS.c.start, func.md5(_CELLS.c["keys"]), unique=True).ddl_if(
+    dialect="postgresql"
 )
 
 
@@ -124,11 +138,11 @@ class Ledger:
         where = (_SERIES.c.dataset == dataset, _SERIES.c.name == name, _SERIES.c.definition == definition)
         with self._transaction() as connection:
             row = connection.execute(select(_SERIES).where(*where)).mappings().first()
-            if row is None:
+            if row is None:  # another process may be at the same point: whoever comes second takes the first's
                 connection.execute(
-                    insert(_SERIES).values(
-                        dataset=dataset, name=name, definition=definition, columns=json.dumps(list(columns))
-                    )
+                    _inserting(connection, _SERIES)
+                    .values(dataset=dataset, name=name, definition=definition, columns=json.dumps(list(columns)))
+                    .on_conflict_do_nothing()
                 )
                 row = connection.execute(select(_SERIES).where(*where)).mappings().one()
         return _state(row)
@@ -191,15 +205,17 @@ class Ledger:
 
 
 def open_ledger(url: str) -> Ledger:
-    """The ledger at an SQLAlchemy URL, brought to the current schema version.
+    """The ledger at a SQLite or PostgreSQL URL, brought to the current schema version.
 
-    A SQLite file is made with mode 0600.
+    A SQLite file is made with mode 0600. A lost connection to a server fails one transaction, not the next.
 
     Raises
     ------
     LedgerError : if it cannot be opened, or was written by a newer labelmon.
     """
     parsed = make_url(url)
+    if parsed.drivername in SCHEMES:
+        return _opened(_postgres(url))
     path = Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" and parsed.database else None
     if path and not path.exists():
         try:
@@ -210,10 +226,36 @@ def open_ledger(url: str) -> Ledger:
     engine = create_engine(url, connect_args={"timeout": 30} if path else {})
     if path:
         event.listen(engine, "connect", _sqlite_pragmas)
+    return _opened(engine)
+
+
+def _opened(engine: Engine) -> Ledger:
     ledger = Ledger(engine=engine)
-    with ledger._transaction() as connection:  # noqa: SLF001
-        _migrate(connection)
+    try:
+        with ledger._transaction() as connection:  # noqa: SLF001
+            _migrate(connection)
+    except LedgerError:
+        engine.dispose()
+        raise
     return ledger
+
+
+def _postgres(url: str) -> Engine:
+    # One connection, as `Ledger.lock` lets one transaction run at a time; nothing is prepared on the server, as
+    # poolers in transaction mode would lose it.
+    engine = create_engine(
+        postgres_url(url),
+        connect_args={**CONNECTING, "prepare_threshold": None},
+        pool_size=1,
+        max_overflow=0,
+        pool_pre_ping=True,
+    )
+    event.listen(engine, "begin", _limit)
+    return engine
+
+
+def _limit(connection: Connection) -> None:
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_STATEMENT_SECONDS}s'")
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:
@@ -224,6 +266,8 @@ def _sqlite_pragmas(connection: Any, _record: Any) -> None:
 
 def _migrate(connection: Connection) -> None:
     version = 0
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
     if inspect(connection).has_table(_META.name):
         found = connection.execute(select(_META.c.value).where(_META.c.key == "schema_version")).scalar()
         version = int(found or 0)
@@ -241,17 +285,23 @@ def _migrate(connection: Connection) -> None:
 
 def _apply(connection: Connection, change: Change) -> None:
     state = change.state
-    for cell in change.drop:
+    if change.drop:
         connection.execute(
             delete(_CELLS).where(
                 _CELLS.c.series == state.id,
-                _CELLS.c.start == cell.start,
-                _CELLS.c["keys"] == json.dumps(cell.keys),
-            )
+                _CELLS.c.start == bindparam("at"),
+                _CELLS.c["keys"] == bindparam("of"),
+            ),
+            [{"at": cell.start, "of": json.dumps(cell.keys)} for cell in change.drop],
         )
     if change.put:
+        put = _inserting(connection, _CELLS)
+        # Another process on the same ledger may have stored a bucket that this one has yet to see.
+        keys = _CELLS.c["keys"]
+        key = [_CELLS.c.series, _CELLS.c.start, func.md5(keys) if connection.dialect.name == "postgresql" else keys]
+        values = {name: put.excluded[name] for name in ("width", "vals", "lag")}
         connection.execute(
-            insert(_CELLS),
+            put.on_conflict_do_update(index_elements=key, set_=values),
             [
                 {
                     "series": state.id,
@@ -278,6 +328,11 @@ def _apply(connection: Connection, change: Change) -> None:
             profiles=json.dumps(dict(state.profiles)),
         )
     )
+
+
+def _inserting(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say what to do about a row that is there already."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
 
 
 def _state(row: Any) -> SeriesState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -12,14 +12,46 @@ from labelmon.errors import LedgerError
 from labelmon.ledger import open_ledger
 from labelmon.model import DAY, HOUR, SloStatus
 from labelmon.sampler import CycleResult, DatasetSampler
+from tests.postgres import KEEPER, Cluster
 from tests.world import NOW, World, dataset, relation, target
 
 MINUTE = 60
 
 
+@dataclass
+class Ledgers:
+    """Ledgers of one engine, by name, that begin empty."""
+
+    folder: Path
+    postgres: Cluster | None
+    schemas: dict[str, str] = field(default_factory=dict)
+
+    def url(self, name: str = "ledger") -> str:
+        if self.postgres is None:
+            return f"sqlite:///{self.folder}/{name}.db"
+        if name not in self.schemas:
+            self.schemas[name] = self.postgres.schema()
+        return self.postgres.url(KEEPER, self.schemas[name])
+
+    def lose(self, name: str = "ledger") -> None:
+        if self.postgres is not None:
+            with self.postgres.connect() as db:
+                db.execute(f"DROP SCHEMA {self.schemas.pop(name)} CASCADE")
+        for file in self.folder.glob(f"{name}.db*"):
+            file.unlink()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledgers(request: pytest.FixtureRequest, tmp_path: Path) -> Ledgers:
+    server = request.getfixturevalue("postgres") if request.param == "postgresql" else None
+    return Ledgers(folder=tmp_path, postgres=server)
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, ledgers: Ledgers) -> Iterator[World]:
     made = World(tmp_path)
+    made.ledger.engine.dispose()
+    made.ledger = open_ledger(ledgers.url())
     yield made
     made.close()
 
@@ -64,13 +96,12 @@ def test_first_start_on_a_full_store_has_windows_and_budget_at_once(world: World
     assert status.history == pytest.approx(20 / 30, abs=0.01)
 
 
-def test_a_lost_ledger_is_counted_again_from_the_stores(world: World, tmp_path: Path) -> None:
+def test_a_lost_ledger_is_counted_again_from_the_stores(world: World, ledgers: Ledgers) -> None:
     world.audits(NOW - 10 * DAY, NOW - 200, 900)
     before = accuracy(world.sampler().cycle(NOW))
     world.ledger.engine.dispose()
-    for file in tmp_path.glob("ledger.db*"):
-        file.unlink()
-    world.ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    ledgers.lose()
+    world.ledger = open_ledger(ledgers.url())
 
     after = accuracy(world.sampler().cycle(NOW))
 
@@ -265,10 +296,10 @@ def test_a_changed_definition_is_counted_apart(world: World) -> None:
     assert (all_tasks.events, chest.events, again.events) == (200, 100, 200)
 
 
-def test_two_replicas_with_ledgers_of_their_own_agree(world: World, tmp_path: Path) -> None:
+def test_two_replicas_with_ledgers_of_their_own_agree(world: World, ledgers: Ledgers) -> None:
     world.audits(NOW - 5 * DAY, NOW - 200, 600)
     first, second = world.sampler(), world.sampler()
-    second.ledger = open_ledger(f"sqlite:///{tmp_path}/other.db")
+    second.ledger = open_ledger(ledgers.url("other"))
     first.cycle(NOW - 3 * HOUR)
     world.audits(NOW - 3 * HOUR, NOW - 2 * HOUR, 60, right=False)
 
@@ -404,18 +435,18 @@ def test_profiles_survive_a_restart(world: World) -> None:
     assert dict(again.tracks["label_accuracy"].state.profiles) == {"": "dense"}
 
 
-def test_a_newer_ledger_is_refused(world: World, tmp_path: Path) -> None:
+def test_a_newer_ledger_is_refused(world: World, ledgers: Ledgers) -> None:
     with world.ledger.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE labelmon_meta SET value = '99'")
 
     with pytest.raises(LedgerError, match="schema version 99 is newer than this labelmon's 1; upgrade labelmon"):
-        open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+        open_ledger(ledgers.url())
 
 
-def test_migrations_run_once_and_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_migrations_run_once_and_in_order(ledgers: Ledgers, monkeypatch: pytest.MonkeyPatch) -> None:
     from labelmon import ledger
 
-    url = f"sqlite:///{tmp_path}/old.db"
+    url = ledgers.url("old")
     open_ledger(url).engine.dispose()
     ran: list[int] = []
     monkeypatch.setattr(ledger, "MIGRATIONS", (*ledger.MIGRATIONS, lambda _: ran.append(2), lambda _: ran.append(3)))
