@@ -16,6 +16,7 @@ from labelmon.config.places import (
     read_stores,
     read_urls,
     secret_text,
+    server_url,
 )
 from labelmon.config.schema import json_schema
 from labelmon.config.source import Node, Source
@@ -97,13 +98,17 @@ def _ledger_url(reader: Reader, node: Node | None, url: str, folder: Path) -> st
     from sqlalchemy import make_url  # noqa: PLC0415
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
+    from labelmon.stores.postgres import SCHEMES  # noqa: PLC0415
+
     try:
         parsed = make_url(url or "sqlite:///labelmon.db")
     except (ArgumentError, ValueError):  # ValueError: a port that is no number
         parsed = None
+    if parsed is not None and node is not None and parsed.drivername in SCHEMES:
+        return server_url(reader, node, url)
     if parsed is None or parsed.get_backend_name() != "sqlite" or not parsed.database:
         if node is not None and url:
-            reader.problem(node, "need a URL such as sqlite:///labelmon.db")
+            reader.problem(node, "need a URL such as sqlite:///labelmon.db or postgresql://role@host/database")
         return ""
     return parsed.set(database=str(folder / parsed.database)).render_as_string(hide_password=False)
 

@@ -61,6 +61,7 @@ TIER_KEYS: dict[str, Kind] = {"burn": NUMBER, "long": SECONDS, "short": SECONDS}
 SHORTEST = 4
 # Only these are named in an error: what stands before :// in a mistaken URL may be anything, a password too.
 KNOWN_ENGINES = frozenset({"postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle", "snowflake", "bigquery"})
+DRIVER_HINT = "write postgresql://role@host/database: labelmon brings the driver"
 
 
 def read_stores(reader: Reader, node: Node | None, folder: Path) -> dict[str, StoreSpec]:
@@ -125,6 +126,8 @@ def _store_url(reader: Reader, node: Node, url: str, folder: Path) -> str:
     from sqlalchemy import make_url  # noqa: PLC0415  only a config with a url needs it
     from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
 
+    from labelmon.stores.postgres import SCHEMES  # noqa: PLC0415
+
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):  # ValueError: a port that is no number
@@ -134,12 +137,16 @@ def _store_url(reader: Reader, node: Node, url: str, folder: Path) -> str:
             "its text is not shown: it may hold a password",
         )
         return ""
+    if parsed.drivername in SCHEMES:
+        return server_url(reader, node, url)
     backend = parsed.get_backend_name()
     if backend not in {"sqlite", "duckdb"}:
         reader.problem(
             node,
-            f"need a sqlite or duckdb URL, got {backend if backend in KNOWN_ENGINES else 'another one'}",
-            "other engines: export to files, or wait for a later release",
+            f"need a sqlite, duckdb or postgresql URL, got {backend if backend in KNOWN_ENGINES else 'another one'}",
+            DRIVER_HINT
+            if backend in {"postgresql", "postgres"}
+            else "other engines: export to files, or wait for a later release",
         )
         return ""
     database = parsed.database or ""
@@ -147,6 +154,16 @@ def _store_url(reader: Reader, node: Node, url: str, folder: Path) -> str:
         reader.problem(node, "need a database file, got one in memory", "write sqlite:///path/to/file.db")
         return ""
     return parsed.set(database=str(folder / database)).render_as_string(hide_password=False)
+
+
+def server_url(reader: Reader, node: Node, url: str) -> str:
+    """A PostgreSQL URL as it was written, if it says which database; '' if not."""
+    from sqlalchemy import make_url  # noqa: PLC0415
+
+    if make_url(url).database:
+        return url
+    reader.problem(node, "need a database's name", "write postgresql://role@host/database")
+    return ""
 
 
 def read_receivers(reader: Reader, node: Node | None) -> dict[str, Receiver]:

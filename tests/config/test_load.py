@@ -309,3 +309,42 @@ def test_no_text_ends_in_anything_but_problems(tmp_path_factory, text: str) -> N
 
     assert "hunter2" not in str(found)
     assert found.problems
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+def test_postgresql_for_stores_and_ledger(tmp_path: Path, scheme: str) -> None:
+    url = f"{scheme}://bob:${{S}}@db.example:5433/labels?sslmode=require"
+    config = read(tmp_path, SMALL.replace("sqlite:///labels.db", url) + f'ledger: {{url: "{url}"}}\n', S="hunter2")
+
+    assert config.stores["s"].url == config.ledger_url == url.replace("${S}", "hunter2")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://bob:${S}@db/x", "need a sqlite, duckdb or postgresql URL, got mysql"),
+        ("${S}://db/x", "need a sqlite, duckdb or postgresql URL, got another one"),
+        ("postgresql+psycopg2://bob:${S}@db/x", "need a sqlite, duckdb or postgresql URL, got postgresql"),
+        ("postgresql://bob:${S}@db", "need a database's name"),
+        ("postgresql://bob:${S}@db:port/x", "need a database URL such as sqlite:///labels.db"),
+    ],
+)
+def test_stores_of_other_engines_are_refused(tmp_path: Path, url: str, said: str) -> None:
+    assert problems(tmp_path, SMALL.replace("sqlite:///labels.db", url), S="hunter2") == [f"2 stores.s.url: {said}"]
+
+
+def test_another_driver_is_told_which_to_write(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="write postgresql://role@host/database: labelmon brings the driver"):
+        read(tmp_path, SMALL.replace("sqlite:///labels.db", "postgresql+asyncpg://bob@db/x"))
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("duckdb:///l.db", "need a URL such as sqlite:///labelmon.db or postgresql://role@host/database"),
+        ("mysql://bob:${S}@db/x", "need a URL such as sqlite:///labelmon.db or postgresql://role@host/database"),
+        ("postgresql://bob:${S}@db", "need a database's name"),
+    ],
+)
+def test_ledgers_of_other_engines_are_refused(tmp_path: Path, url: str, said: str) -> None:
+    assert problems(tmp_path, SMALL + f'ledger: {{url: "{url}"}}\n', S="hunter2") == [f"4 ledger.url: {said}"]
