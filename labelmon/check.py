@@ -27,8 +27,11 @@ class Row(Protocol):
     Text roles are text, instants whole milliseconds since 1970 (UTC), numbers numbers. Beside the mapped
     roles a row offers, by time kind: `at_ms` (the moment of the cycle; all kinds), `deadline_ms` and
     `first_label_ms` (DEADLINE over items), `first_label_ms` (SNAPSHOT over items; NULL when no label is known
-    at `at_ms`), and for ITEM `settled_ms`, `first_label_ms`, `ratings` (distinct annotators) and `classes`
-    (distinct labels).
+    at `at_ms`), `partner_known` (EVENT with a partner) and for ITEM `settled_ms`, `first_label_ms`, `ratings`
+    (distinct annotators) and `classes` (distinct labels). A row of ITEM pairs is two annotators' ratings of one
+    item: `label`, `other_label`, `annotator`, `other_annotator`, `ratings` and `fold`. A row of VOTE is one
+    item with `votes`, `good` (the chance that its most frequent label, ties broken at random, is the truth)
+    and `fold`.
     """
 
     def __getattr__(self, role: str) -> ColumnElement[Any]: ...
@@ -55,9 +58,21 @@ class Deadline:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """Counted once per item when it settles: at its `overlap`-th annotator, or `settle` after its first label."""
+    """Counted once per item when it settles: at its `overlap`-th annotator, or `settle` after its first label.
 
+    With `pairs` a row is a pair of annotators of the item rather than the item.
+    """
+
+    pairs: bool = False
     kind: str = "item"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vote:
+    """Counted once per item, in the bucket of its last row: what the majority of its labels says."""
+
+    instant: str
+    kind: str = "vote"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +83,11 @@ class Snapshot:
     kind: str = "snapshot"
 
 
-TimeKind = Event | Deadline | Item | Snapshot
+TimeKind = Event | Deadline | Item | Vote | Snapshot
+
+# Keys that no column holds: a statement makes them out of an item's ratings.
+FOLDS = 20
+DERIVED_KEYS = frozenset({"fold", "ratings", "other_label", "other_annotator"})
 
 
 @dataclass(frozen=True)
@@ -84,28 +103,73 @@ class Column:
     quantiles: tuple[float, ...] = ()
 
 
+SettingValue = str | float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Something a check lets an objective choose: one of `choices`, or a number of at least `least`."""
+
+    name: str
+    help: str
+    default: SettingValue
+    choices: tuple[str, ...] = ()
+    least: float = 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """What an estimator may know beside the counts: the instant in seconds, the objective's error budget."""
+    """What an estimator may know beside the counts.
+
+    `at` is the instant in seconds; `budget` the objective's error budget; `classes` the declared ones, in order;
+    `ordinal` whether that order means something; `timezone` that of the dataset's days and weeks; `settings`
+    those of the check, defaults filled in.
+    """
 
     at: float
     budget: float | None = None
+    classes: tuple[str, ...] = ()
+    ordinal: bool = False
+    timezone: str = "UTC"
+    settings: Mapping[str, SettingValue] = field(default_factory=dict)
 
 
 Estimator = Callable[[Counts, Moment], tuple[Estimate, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statistic:
-    """A number a check reports: its name in `once --format json`, its metric suffix and what it means.
+class Part:
+    """A second table of a check, for estimates that need other keys or rows: by annotator, by pair, by item.
 
-    The metric is `labelmon_<check>_<metric>`. `age` marks an age in seconds that is exported as the instant it
-    counts from, so that it keeps growing between samples; its `metric` then ends in `timestamp_seconds`.
+    It is counted by the day. `time` is the check's own unless given. Estimates that carry a person's pseudonym
+    in their labels are shown on pages, in the API and in tickets, and never become metrics.
     """
 
     name: str
-    metric: str
+    keys: tuple[str, ...] = ()
+    counts: Mapping[str, Column] = field(default_factory=dict)
+    estimate: Estimator
+    time: TimeKind | None = None
+    where: Expression | None = None
+
+    @property
+    def ops(self) -> dict[str, Op]:
+        """Every column of the counts with its op: `rows` first, then as declared."""
+        return _ops(self.counts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistic:
+    """A number a check reports: its name in `once --format json`, its metric suffix and what it means.
+
+    Without a `metric` it is shown by `once`, the API and pages only; otherwise it is exported as
+    `labelmon_<check>_<metric>`. `age` marks an age in seconds that is exported as the instant it counts from, so
+    that it keeps growing between samples; its `metric` then ends in `timestamp_seconds`.
+    """
+
+    name: str
     help: str
+    metric: str = ""
     age: bool = False
     interval: bool = False
 
@@ -121,11 +185,15 @@ class EventSlo:
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """An alert of `severity` while `statistic` is past the objective and at least `at_least` rows are behind it."""
+    """An alert of `severity` while `statistic` is past the objective and at least `at_least` rows are behind it.
+
+    `proven` asks that the whole 95 % interval is past it, not just the estimate.
+    """
 
     severity: Severity
     statistic: str
     at_least: int = 0
+    proven: bool = False
     meaning: str
 
 
@@ -164,7 +232,9 @@ class Check:
 
     `relation` and `time` say which rows count and when; `keys` are optional roles to group by (used where
     mapped); `counts` are the columns beside `rows`; `where` leaves rows out. `needs_labels` joins the labels of
-    each item (deadline and snapshot checks over items). `min_n` of the estimate is the estimator's business.
+    each item (deadline and snapshot checks); `partner` names a relation whose items an event's item is looked up
+    in. With `history` the estimator is handed everything known up to the moment, by `bucket` (its start in
+    seconds), and picks its own periods. `min_n` of the estimate is the estimator's business.
     """
 
     name: str
@@ -180,6 +250,10 @@ class Check:
     keys: tuple[str, ...] = ()
     where: Expression | None = None
     needs_labels: bool = False
+    partner: str = ""
+    history: bool = False
+    parts: tuple[Part, ...] = ()
+    settings: tuple[Setting, ...] = ()
     estimate: Estimator
     statistics: tuple[Statistic, ...]
     slo: EventSlo | GaugeSlo
@@ -196,13 +270,7 @@ class Check:
     @property
     def ops(self) -> dict[str, Op]:
         """Every column of the counts with its op: `rows` first, then as declared, quantiles spread out."""
-        ops = {ROWS: Op.SUM}
-        for name, column in self.counts.items():
-            if column.quantiles:
-                ops |= {quantile_column(name, q): Op.LAST for q in column.quantiles}
-            else:
-                ops[name] = column.op
-        return ops
+        return _ops(self.counts)
 
     @property
     def main(self) -> Statistic:
@@ -218,11 +286,13 @@ class Check:
         """(relation, role) pairs without which the check is off."""
         pairs = [(self.relation, role) for role in RELATIONS[self.relation].required]
         if isinstance(self.time, Item):
-            pairs += [("labels", "labeled_at"), ("labels", "annotator")]
+            pairs.append(("labels", "annotator"))
         if isinstance(self.time, Event) and (self.relation, self.time.instant) not in pairs:
             pairs.append((self.relation, self.time.instant))
         if self.needs_labels:
             pairs += [("labels", "item")]
+        if self.partner:
+            pairs += [(self.partner, "item")]
         return tuple(dict.fromkeys(pairs))
 
     def _problems(self) -> list[str]:  # noqa: C901  one rule after the other
@@ -231,7 +301,7 @@ class Check:
             found.append(f"need a name matching {NAME.pattern}")
         if self.relation not in RELATIONS:
             return [*found, f"need a relation of {', '.join(RELATIONS)}, got {self.relation!r}"]
-        roles = RELATIONS[self.relation].names
+        roles = {*RELATIONS[self.relation].names, *DERIVED_KEYS}
         found += [f"need keys that are roles of {self.relation}, got {key!r}" for key in self.keys if key not in roles]
         if not self.statistics:
             found.append("need at least one statistic")
@@ -258,6 +328,16 @@ class Check:
     def metric_keys(self) -> tuple[str, ...]:
         """The keys that may become metric labels: never a person."""
         return tuple(key for key in self.keys if key not in PERSON_ROLES)
+
+
+def _ops(counts: Mapping[str, Column]) -> dict[str, Op]:
+    ops = {ROWS: Op.SUM}
+    for name, column in counts.items():
+        if column.quantiles:
+            ops |= {quantile_column(name, q): Op.LAST for q in column.quantiles}
+        else:
+            ops[name] = column.op
+    return ops
 
 
 def quantile_column(name: str, quantile: float) -> str:

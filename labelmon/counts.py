@@ -87,6 +87,11 @@ class Counts:
         values = set(self.frame[key])
         return self.rename_values(key, dict.fromkeys(values - kept, OTHER))
 
+    def in_seconds(self) -> Self:
+        """The same counts with `bucket` in seconds; statements give it in milliseconds."""
+        frame = self.frame.assign(**{BUCKET: self.frame[BUCKET].astype("int64") // 1000})
+        return type(self)(self.keys, self.ops, frame)
+
     def suppress(self, minimum: int) -> Self:
         """Only the groups of at least `minimum` rows: small cells may point at people."""
         frame = self.frame[self.frame[ROWS] >= minimum]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labelmon import naming
-from labelmon.check import Check, EventSlo, GaugeSlo
+from labelmon.check import Check, EventSlo, GaugeSlo, Setting
 from labelmon.durations import format_duration
 
 BEGIN, END = "<!-- checks:begin -->", "<!-- checks:end -->"
@@ -13,6 +13,7 @@ _KINDS = {
     "event": "counted in the bucket of its own instant",
     "deadline": "counted when its deadline passes, pending rows as late",
     "item": "counted once per item, when it settles",
+    "vote": "counted once per item, at its last row",
     "snapshot": "the state as of each cycle",
 }
 
@@ -73,16 +74,22 @@ def explain_text(check: Check) -> str:
         f"  keys:      {', '.join(check.keys) or 'none'}",
         f"  gotcha:    {check.gotcha}",
         f"  objective: {objective_text(check)} unless the config says otherwise",
+        *(f"  setting:   {_setting_text(setting)}" for setting in check.settings),
         f"  metrics:   {', '.join(metrics_of(check))}",
         f"  alerts:    {', '.join(alerts_of(check))}",
     ]
     return "\n".join(lines) + "\n"
 
 
+def _setting_text(setting: Setting) -> str:
+    allowed = " or ".join(setting.choices) if setting.choices else f"a number of at least {setting.least:g}"
+    return f"{setting.name} ({allowed}; default {setting.default}): {setting.help}"
+
+
 def metrics_of(check: Check) -> list[str]:
     """Every gauge the check can export."""
     found = []
-    for statistic in check.statistics:
+    for statistic in (s for s in check.statistics if s.metric):
         found.append(naming.gauge(check, statistic))
         if statistic.interval:
             found += [naming.gauge_lower(check, statistic), naming.gauge_upper(check, statistic)]
@@ -107,9 +114,10 @@ def _section(check: Check) -> str:
     roles = ", ".join(f"`{relation}.{role}`" for relation, role in check.required_roles)
     metrics = ", ".join(f"`{metric}`" for metric in metrics_of(check))
     statistics = "".join(f"- `{s.name}`: {s.help}\n" for s in check.statistics)
+    settings = "".join(f"- Setting: {_setting_text(setting)}\n" for setting in check.settings)
     return (
         f'<a id="{check.name}"></a>\n\n## {check.title} (`{check.name}`, {check.seed_ref})\n\n{check.help}\n\n'
         f"- Formula: {check.formula}\n- Source: {check.source}\n- Time: {check.time.kind}, {_KINDS[check.time.kind]}\n"
         f"- Roles: {roles}\n- Gotcha: {check.gotcha}\n- Default objective: {objective_text(check)}\n"
-        f"- Metrics: {metrics}\n- Runbooks: {pages}\n\nStatistics:\n\n{statistics}"
+        f"{settings}- Metrics: {metrics}\n- Runbooks: {pages}\n\nStatistics:\n\n{statistics}"
     )

@@ -14,6 +14,7 @@ from labelmon.model import Dataset
 from labelmon.once import measure_once, span_of
 from labelmon.pseudonyms import load_pseudonyms
 from labelmon.reading import describe, targets_of
+from labelmon.roles import PERSON_ROLES
 from labelmon.stores import open_store, statement
 
 
@@ -47,9 +48,9 @@ def _fares(config: Config, dataset: Dataset, checks: list[Check], *, plan: bool)
         if check.name in reading.off:
             yield f"  {check.name} is off: {reading.off[check.name]}"
         for measurement in reading.measurements:
-            if measurement.check == check.name:
+            if measurement.check == check.name and not PERSON_ROLES & set(measurement.estimate.labels):
                 e = measurement.estimate
-                scope = "".join(f" {k}={v}" for k, v in sorted(measurement.labels.items()))
+                scope = "".join(f" {k}={v}" for k, v in sorted({**measurement.labels, **e.labels}.items()))
                 value = "no value" if e.value is None else f"{e.value:.6g}"
                 yield f"  {check.name}{scope}: {e.statistic} {value}, n {e.n:g}, {e.state.value}" + (
                     f" ({e.reason})" if e.reason else ""
@@ -62,7 +63,9 @@ def _fares(config: Config, dataset: Dataset, checks: list[Check], *, plan: bool)
                 with store.snapshot() as reader:
                     at = time.time()
                     types = describe(reader, target.series, {})
-                    select = statement(target.series, reader.dialect, types, span_of(target, at), int(at * 1000))
+                    select = statement(
+                        target.series, reader.dialect, types, span_of(target, at, dataset.timezone), int(at * 1000)
+                    )
                     sql = select.compile(reader.connection, compile_kwargs={"literal_binds": True})
                     yield f"  -- {target.series.name}"
                     yield from (f"  {line}" for line in str(sql).splitlines())

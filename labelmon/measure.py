@@ -22,9 +22,14 @@ from labelmon.model import (
     Profile,
     SloStatus,
     State,
+    scope_label,
 )
 from labelmon.recount import Pace
+from labelmon.stores import Series
 from labelmon.timeline import Timeline
+
+# The last estimates of a series that is counted by the hour or the day, under what they were made of.
+Memo = dict[str, tuple[tuple[int, int, int], list[Measurement]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +40,13 @@ class Point:
     objective: Objective
     line: Timeline
     history: int | None
+    series: Series
     failure: str
     sampled_at: float | None
     profile: str
-    is_snapshot: bool
+    pace: Pace
     keys_scope: Mapping[str, str] = field(default_factory=dict)
+    memo: Memo = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,33 +57,44 @@ class Board:
     slos: tuple[SloStatus, ...]
 
 
-def measure(dataset: Dataset, points: Iterable[Point], now: float, pace: Pace, alerting: Alerting) -> Board:
+def measure(dataset: Dataset, points: Iterable[Point], now: float, alerting: Alerting) -> Board:
     """What the ledger says as of `now`; a point whose store failed keeps its last counts and says so."""
     measurements: list[Measurement] = []
     slos: list[SloStatus] = []
     for point in points:
         if point.sampled_at is None:
-            slos.append(_unmeasured(dataset, point))
-            measurements.append(_error(dataset, point))
+            if not point.series.part:
+                slos.append(_unmeasured(dataset, point))
+                measurements.append(_error(dataset, point))
             continue
-        counts, start, end = _main_counts(point, now, pace)
-        measurements += estimates(dataset, point.check, point.objective, counts, point.sampled_at)
+        start, end = _reach(point, now)
+        measurements += _estimated(dataset, point, start, end)
+        if point.series.part:
+            continue
         if isinstance(point.check.slo, EventSlo):
-            slos.append(_event_status(dataset, point, (start, end), pace, alerting))
+            slos.append(_event_status(dataset, point, (start, end), alerting))
         else:
-            slos.append(_gauge_status(dataset, point, counts))
+            slos.append(_gauge_status(dataset, point, point.line.totals(start, end, point.keys_scope)[ROWS]))
     return Board(measurements=tuple(measurements), slos=tuple(slos))
 
 
-def estimates(dataset: Dataset, check: Check, objective: Objective, counts: Counts, at: float) -> list[Measurement]:
-    """The check's estimates of `counts`, as measurements under the objective's scope and window."""
+def estimates(dataset: Dataset, series: Series, objective: Objective, counts: Counts, at: float) -> list[Measurement]:
+    """The estimates of a series' counts, as measurements under the objective's scope and window."""
+    check = series.check
     window = ""
-    if isinstance(check.slo, EventSlo):
+    if isinstance(check.slo, EventSlo) or (not series.is_snapshot and not check.history):
         window = "all" if objective.window is None else format_duration(objective.window)
-    found = check.estimate(counts, Moment(at=at, budget=objective.budget or None))
+    moment = Moment(
+        at=at,
+        budget=objective.budget or None,
+        classes=dataset.classes,
+        ordinal=dataset.ordinal,
+        timezone=dataset.timezone,
+        settings={setting.name: setting.default for setting in check.settings} | dict(objective.settings),
+    )
     return [
         Measurement(dataset=dataset.name, check=check.name, estimate=e, window=window, labels=dict(objective.scope))
-        for e in found
+        for e in series.table.estimate(counts, moment)
     ]
 
 
@@ -86,18 +104,33 @@ def bounds(objective: Objective, now: float, pace: Pace) -> tuple[int, int]:
     return (0 if objective.window is None else pace.window_start(end, objective.window)), end
 
 
-def _main_counts(point: Point, now: float, pace: Pace) -> tuple[Counts, int, int]:
-    if point.is_snapshot:
+def _reach(point: Point, now: float) -> tuple[int, int]:
+    """[start, end) of what an estimate is made of: the newest sample, all history, or the objective's window."""
+    if point.series.is_snapshot:
         newest = int(point.line.starts[-1]) if len(point.line.starts) else 0
-        start, end = newest, newest + 1
+        return newest, newest + 1
+    start, end = bounds(point.objective, now, point.pace)
+    return (0 if point.check.history else start), end
+
+
+def _estimated(dataset: Dataset, point: Point, start: int, end: int) -> list[Measurement]:
+    assert point.sampled_at is not None  # noqa: S101  callers look first
+    series, scope = point.series, scope_label(point.objective.scope)
+    stamp = (point.line.version, start, end)
+    known = point.memo.get(scope)
+    if series.grain and known and known[0] == stamp:
+        return known[1]
+    if point.check.history and not series.part:
+        counts, at = point.line.history(start, end), float(end)
     else:
-        start, end = bounds(point.objective, now, pace)
-    counts = point.line.counts(start, end)
-    return counts.where(**point.keys_scope), start, end
+        counts, at = point.line.counts(start, end), point.sampled_at
+    made = estimates(dataset, series, point.objective, counts.where(**point.keys_scope), at)
+    point.memo[scope] = (stamp, made)
+    return made
 
 
-def _event_status(dataset: Dataset, point: Point, window: tuple[int, int], pace: Pace, alerting: Alerting) -> SloStatus:
-    objective = point.objective
+def _event_status(dataset: Dataset, point: Point, window: tuple[int, int], alerting: Alerting) -> SloStatus:
+    objective, pace = point.objective, point.pace
     start, end = window
     budget = objective.budget or 0.0
     events, errors = _events(point, start, end)
@@ -160,13 +193,13 @@ def _events(point: Point, start: int, end: int) -> tuple[float, float]:
     return totals[ROWS], totals[ROWS] - totals[slo.good]
 
 
-def _gauge_status(dataset: Dataset, point: Point, counts: Counts) -> SloStatus:
+def _gauge_status(dataset: Dataset, point: Point, rows: float) -> SloStatus:
     return SloStatus(
         dataset=dataset.name,
         check=point.check.name,
         scope=point.objective.scope,
         objective=point.objective,
-        events=counts.rows,
+        events=rows,
         errors=0.0,
         budget_remaining=None,
         history=1.0,

@@ -94,7 +94,7 @@ class Objective:
 
     `value` is a ratio for TARGET, a number in the statistic's base unit for AT_LEAST and AT_MOST (an age in
     seconds), None for NONE_BAD. `window` is in seconds; None stands for `window: all`. `within` is the limit
-    of a deadline check in seconds; `settle` and `overlap` belong to item checks.
+    of a deadline check in seconds; `settle` and `overlap` belong to item checks, `settings` are the check's own.
     """
 
     kind: ObjectiveKind
@@ -104,6 +104,7 @@ class Objective:
     within: float | None = None
     settle: float = float(DAY)
     overlap: int = 2
+    settings: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
     def budget(self) -> float | None:
@@ -130,6 +131,7 @@ class Dataset:
     reconcile_interval: float = float(DAY)
     timezone: str = "UTC"
     classes: tuple[str, ...] = ()
+    ordinal: bool = False  # whether the order of `classes` means something
 
     @property
     def store(self) -> str:
@@ -206,7 +208,7 @@ class Estimate:
     """A number with its interval: `value` in [`low`, `high`] at 95 %, from `n` observations.
 
     A census has low = high = value. `value` is None exactly when nothing can be said; `reason` says why the
-    state is not OK.
+    state is not OK. `labels` tell estimates of one statistic apart: by class, by pair of annotators.
     """
 
     statistic: str
@@ -216,11 +218,15 @@ class Estimate:
     n: float = 0
     state: State = State.OK
     reason: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """An estimate of one dataset, as `once --format json` prints it; `window` is '' for a census."""
+    """An estimate of one dataset, as `once --format json` prints it; `window` is '' for a census.
+
+    `labels` is the objective's scope; the estimate's own labels come beside it.
+    """
 
     dataset: str
     check: str

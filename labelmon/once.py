@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from labelmon.cells import coarse_width
 from labelmon.check import Check, EventSlo
-from labelmon.counts import BUCKET
+from labelmon.counts import BUCKET, Counts
 from labelmon.errors import StoreError
 from labelmon.estimators.burn import budget_remaining
 from labelmon.estimators.proportion import sufficiency
@@ -15,7 +16,6 @@ from labelmon.model import Dataset, Estimate, Measurement, SloStatus, State
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.reading import Target, describe, read_counts, targets_of
 from labelmon.stores import Span, Store
-from labelmon.stores.statements import YEAR_2000_MS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +43,17 @@ def measure_once(
     failures: list[str] = []
     for target in targets:
         try:
-            found, status = _measure(dataset, stores[target.series.relation.store], target, at, pseudonyms)
+            counts = _read(stores[target.series.relation.store], target, at, pseudonyms, dataset.timezone)
         except StoreError as error:
             failures.append(str(error))
-            found, status = _failed(dataset, target, error)
-        measurements += found
-        slos.append(status)
+            if not target.series.part:
+                found, status = _failed(dataset, target, error)
+                measurements.append(found)
+                slos.append(status)
+            continue
+        measurements += estimates(dataset, target.series, target.objective, counts, at)
+        if not target.series.part:
+            slos.append(_status(dataset, target, counts))
     return Reading(
         dataset=dataset,
         measurements=tuple(measurements),
@@ -58,30 +63,37 @@ def measure_once(
     )
 
 
-def span_of(target: Target, at: float) -> Span:
-    """The objective's window that ends at `at` (which is in it), as a single bucket."""
+def span_of(target: Target, at: float, timezone: str = "UTC") -> Span:
+    """The objective's window that ends at `at` (which is in it), as a single bucket; all buckets of a history."""
     at_ms = int(at * 1000)
-    window = target.objective.window
-    start = YEAR_2000_MS if window is None or target.series.is_snapshot else at_ms + 1 - window * 1000
-    return Span(start_ms=start, end_ms=at_ms + 1, width=None)
+    series, window = target.series, target.objective.window
+    if series.check.history and not series.part:
+        return Span(start_ms=0, end_ms=at_ms + 1, width=coarse_width(timezone))
+    whole = window is None or series.is_snapshot
+    start = 0 if window is None or series.is_snapshot else at_ms + 1 - window * 1000
+    return Span(start_ms=start, end_ms=at_ms + 1, width=None, whole=whole)
 
 
-def _measure(
-    dataset: Dataset, store: Store, target: Target, at: float, pseudonyms: Pseudonyms
-) -> tuple[list[Measurement], SloStatus]:
+def _read(store: Store, target: Target, at: float, pseudonyms: Pseudonyms, timezone: str) -> Counts:
+    """The counts behind an objective, ready for its estimator."""
     series, objective = target.series, target.objective
     with store.snapshot() as reader:
         types = describe(reader, series, {})
-        counts = read_counts(reader, series, types, span_of(target, at), int(at * 1000), pseudonyms)
+        counts = read_counts(reader, series, types, span_of(target, at, timezone), int(at * 1000), pseudonyms)
     counts = counts.where(**{k: v for k, v in objective.scope.items() if k in series.keys})
-    counts = counts.project([key for key in counts.keys if key != BUCKET])
-    found = estimates(dataset, target.check, objective, counts, at)
+    if series.check.history and not series.part:
+        return counts.in_seconds()
+    return counts.project([key for key in counts.keys if key != BUCKET])
+
+
+def _status(dataset: Dataset, target: Target, counts: Counts) -> SloStatus:
+    objective = target.objective
     budget = objective.budget or 0.0
     events, errors, state, reason = counts.rows, 0.0, State.OK, ""
     if isinstance(target.check.slo, EventSlo):
         errors = events - (counts.total(target.check.slo.good) or 0.0)
         state, reason = sufficiency(events, budget)
-    status = SloStatus(
+    return SloStatus(
         dataset=dataset.name,
         check=target.check.name,
         scope=objective.scope,
@@ -93,10 +105,9 @@ def _measure(
         state=state,
         reason=reason,
     )
-    return found, status
 
 
-def _failed(dataset: Dataset, target: Target, error: StoreError) -> tuple[list[Measurement], SloStatus]:
+def _failed(dataset: Dataset, target: Target, error: StoreError) -> tuple[Measurement, SloStatus]:
     estimate = Estimate(
         statistic=target.check.main.name, value=None, state=State.ERROR, reason=f"{error.reason}: {error}"
     )
@@ -114,4 +125,4 @@ def _failed(dataset: Dataset, target: Target, error: StoreError) -> tuple[list[M
         state=State.ERROR,
         reason=error.reason,
     )
-    return [measurement], status
+    return measurement, status

@@ -83,5 +83,5 @@ def _prefixes(key: str) -> list[str]:
 
 def _dataset_lines(dataset: Dataset) -> list[str]:
     targets, off = targets_of(dataset, catalogue())
-    on = ", ".join(dict.fromkeys(target.series.name for target in targets)) or "nothing"
+    on = ", ".join(dict.fromkeys(target.series.name for target in targets if not target.series.part)) or "nothing"
     return [f"  {dataset.name}: measures {on}", *(f"    {name} is off: {why}" for name, why in off.items())]

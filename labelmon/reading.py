@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from labelmon.check import Check
-from labelmon.counts import BUCKET, OTHER, Counts
+from labelmon.check import DERIVED_KEYS, Check
+from labelmon.counts import BUCKET, OTHER, ROWS, Counts
 from labelmon.errors import StoreError
 from labelmon.model import Dataset, Objective, Relation
 from labelmon.pseudonyms import Pseudonyms
+from labelmon.roles import CLASS_ROLES, PERSON_ROLES
 from labelmon.stores import Reader, Series, Span, earliest_statement, statement
-from labelmon.stores.series import series_for, why_off
+from labelmon.stores.series import part_series, series_for, why_off
 
-MOST_GROUPS = 50  # values of a key that are told apart; the rest is `other`
+# How many values of a key are told apart; the rest is `other`. Declared classes are never cut.
+MOST_GROUPS = 50
+MOST_PEOPLE = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One objective of one check and the series that holds its counts."""
+    """One objective of one check and the series that holds its counts, or those of one of its parts."""
 
     check: Check
     objective: Objective
@@ -34,10 +37,11 @@ def targets_of(dataset: Dataset, catalogue: Sequence[Check]) -> tuple[list[Targe
         if reason or not objectives:
             off[check.name] = reason or "no objective is set"
             continue
-        targets += [
-            Target(check=check, objective=objective, series=series_for(check, dataset, objective))
-            for objective in objectives
-        ]
+        for objective in objectives:
+            whole = series_for(check, dataset, objective)
+            targets += [
+                Target(check=check, objective=objective, series=series) for series in (whole, *part_series(whole))
+            ]
     return targets, off
 
 
@@ -76,7 +80,8 @@ def earliest_row(reader: Reader, series: Series, types: dict[str, dict[str, str]
     delay = (series.within or 0.0) + series.settle
     found = []
     for relation in series.relations:
-        if series.labels is relation and not {"labeled_at", "stored_at"} & set(relation.columns):
+        untimed = series.labels is relation and not {"labeled_at", "stored_at"} & set(relation.columns)
+        if untimed or relation is series.partner:
             continue
         ((earliest_ms,),) = reader.fetch(earliest_statement(series, reader.dialect, types, relation, at_ms))
         if earliest_ms is None:
@@ -97,10 +102,23 @@ def read_counts(
     rows = reader.fetch(statement(series, reader.dialect, types, span, at_ms))
     counts = Counts.of((BUCKET, *series.keys), series.ops, [row for row in rows if _counted(row, series)])
     counts = pseudonyms.apply(counts)
-    for key in series.keys:
-        totals = counts.project((key,)).frame.sort_values(["rows", key], ascending=[False, True])
-        if len(totals) > MOST_GROUPS:
-            counts = counts.fold(key, {*totals[key].iloc[: MOST_GROUPS - 1], OTHER})
+    return _capped(counts, series)
+
+
+def _capped(counts: Counts, series: Series) -> Counts:
+    """Rare values folded into `other`; keys that speak of the same things (two labels, two people) fold alike."""
+    classes = [key for key in series.keys if key in CLASS_ROLES] if not series.classes else []
+    people = [key for key in series.keys if key in PERSON_ROLES]
+    others = [[key] for key in series.keys if key not in CLASS_ROLES | PERSON_ROLES | DERIVED_KEYS]
+    for keys, most in ((classes, MOST_GROUPS), (people, MOST_PEOPLE), *((keys, MOST_GROUPS) for keys in others)):
+        totals: dict[str, float] = {}
+        for key in keys:
+            for value, rows in counts.project((key,)).frame[[key, ROWS]].itertuples(index=False, name=None):
+                totals[value] = totals.get(value, 0.0) + rows
+        if len(totals) > most:
+            kept = sorted(totals, key=lambda value: (-totals[value], value))[: most - 1]
+            for key in keys:
+                counts = counts.fold(key, {*kept, OTHER})
     return counts
 
 

@@ -16,6 +16,7 @@ from labelmon.ledger import open_ledger
 from labelmon.model import Dataset, Measurement, State
 from labelmon.once import Reading, measure_once
 from labelmon.pseudonyms import load_pseudonyms
+from labelmon.roles import PERSON_ROLES
 from labelmon.sampler import DatasetSampler
 from labelmon.samples import iso, measured_samples, measurement_json, slo_json, slo_samples
 from labelmon.stores import open_store
@@ -115,19 +116,22 @@ def _samples(readings: Sequence[Reading], at: float) -> Iterator[Sample]:
 def _table(readings: Sequence[Reading], at: float) -> Iterator[str]:
     rows: list[tuple[str, ...]] = [("DATASET", "CHECK", "SCOPE", "STATISTIC", "VALUE", "95 % INTERVAL", "N", "STATE")]
     for reading in readings:
-        rows += [_row(measurement) for measurement in reading.measurements]
+        rows += [_row(m) for m in reading.measurements if not PERSON_ROLES & set(m.estimate.labels)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     yield f"as of {iso(at)}\n"
     for row in rows:
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() + "\n"
     for reading in readings:
+        by_person = sum(bool(PERSON_ROLES & set(m.estimate.labels)) for m in reading.measurements)
+        if by_person:
+            yield f"{reading.dataset.name}: {by_person} figures by annotator or pair are in --format json\n"
         for name, reason in reading.off.items():
             yield f"{reading.dataset.name}: {name} is off: {reason}\n"
 
 
 def _row(measurement: Measurement) -> tuple[str, ...]:
     e = measurement.estimate
-    scope = ",".join(f"{k}={v}" for k, v in sorted(measurement.labels.items()))
+    scope = ",".join(f"{k}={v}" for k, v in sorted({**measurement.labels, **e.labels}.items()))
     state = e.state.value if e.state is State.OK else f"{e.state.value}: {e.reason}"
     census = e.low == e.high
     interval = "" if e.low is None or e.high is None or census else f"{e.low:.4f} .. {e.high:.4f}"

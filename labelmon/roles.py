@@ -16,6 +16,10 @@ class Kind(StrEnum):
     FLAG = "flag"
 
 
+# Roles that hold a class.
+CLASS_ROLES = frozenset({"label", "other_label", "truth", "predicted", "corrected_label", "expected_class"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class RelationRoles:
     """The roles of one relation: `required` must be mapped, `optional` may be."""

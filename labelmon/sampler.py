@@ -11,8 +11,8 @@ from labelmon.check import Check
 from labelmon.counts import Counts
 from labelmon.errors import StoreError
 from labelmon.ledger import Change, Ledger, SeriesState
-from labelmon.measure import Board, Point, measure
-from labelmon.model import Alerting, Dataset, Objective
+from labelmon.measure import Board, Memo, Point, measure
+from labelmon.model import HOUR, Alerting, Dataset, Objective
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.reading import Target, describe, earliest_row, read_counts, targets_of
 from labelmon.recount import (
@@ -44,6 +44,7 @@ class Track:
     reason: str = ""
     corrected: float = 0.0
     sampled_at: float | None = None
+    memo: Memo = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,13 @@ class DatasetSampler:
         windows += [w for profile in self.alerting.profiles for w in profile.windows]
         self.pace: Pace = pace_of(self.dataset, self.bucket, windows)
 
+    def pace_for(self, series: Series) -> Pace:
+        """The pace of a series: the dataset's, on larger buckets where the series has its own."""
+        if series.grain is None:
+            return self.pace
+        width = max(series.grain, self.pace.bucket)
+        return replace(self.pace, bucket=width, coarse=max(width, self.pace.coarse))
+
     def cycle(self, now: float, *, since: int | None = None) -> CycleResult:
         """Count what is due as of `now`, store it, measure. A failing series fails alone.
 
@@ -136,6 +144,9 @@ class DatasetSampler:
         changes: list[tuple[Track, Change, list[Cell], int]],
     ) -> None:
         track = self._track(series)
+        rests = series.grain is not None and not track.just_started and not track.failure and since is None
+        if rests and track.state.hot is not None and now - track.state.hot < HOUR:
+            return
         try:
             types = describe(reader, series, self.types)
             if series.is_snapshot:
@@ -151,7 +162,7 @@ class DatasetSampler:
     def _recount(
         self, reader: Reader, track: Track, types: dict[str, dict[str, str]], now: float, since: int | None
     ) -> tuple[Track, Change, list[Cell], int]:
-        series, state, pace = track.series, track.state, self.pace
+        series, state, pace = track.series, track.state, self.pace_for(track.series)
         reach = Reach.ALL if since is not None else reach_due(state, now, pace, just_started=track.just_started)
         at_ms = int(now * 1000)
 
@@ -224,7 +235,7 @@ class DatasetSampler:
     ) -> tuple[Track, Change, list[Cell], int]:
         series, state = track.series, track.state
         start = floor_to(now, self.bucket)
-        span = Span(start_ms=0, end_ms=int(now * 1000) + 1, width=None)
+        span = Span(start_ms=0, end_ms=int(now * 1000) + 1, width=None, whole=True)
         counts = self._read(reader, series, types, span, int(now * 1000))
         fresh = [replace(cell, start=start, width=self.bucket) for cell in cells_of(counts, self.bucket)]
         border = state.coarse_before or 0
@@ -258,7 +269,8 @@ class DatasetSampler:
         if track is None:
             state = self.ledger.state(self.dataset.name, series.name, series.definition, list(series.ops))
             # Local days are out of every window's reach, but for an objective over all there ever was.
-            whole = any(t.objective.window is None for t in self.targets if t.series.name == series.name)
+            mine = [t for t in self.targets if t.series.name == series.name]
+            whole = series.check.history or any(t.objective.window is None for t in mine)
             cells = self.ledger.cells(state.id, 0 if whole else state.daily_before or 0)
             track = Track(series=series, state=state, line=timeline(series.keys, series.ops, cells))
             self.tracks[series.name] = track
@@ -283,11 +295,13 @@ class DatasetSampler:
                 failure=track.failure,
                 sampled_at=track.sampled_at,
                 profile=remembered,
-                is_snapshot=target.series.is_snapshot,
+                series=target.series,
+                pace=self.pace_for(target.series),
                 keys_scope=_keys_scope(target),
+                memo=track.memo,
             )
             points.append((track, point))
-        board = measure(self.dataset, [p for _, p in points], now, self.pace, self.alerting)
+        board = measure(self.dataset, [p for _, p in points], now, self.alerting)
         self._remember(points, board)
         runs = []
         for check in {t.check.name: t.check for t in self.targets}.values():
@@ -301,7 +315,7 @@ class DatasetSampler:
                     check=check.name,
                     reason=bad.reason if bad else "",
                     message=bad.failure if bad else "",
-                    corrected=sum(t.corrected for t in mine),
+                    corrected=sum(t.corrected for t in mine if not t.series.part),
                     held=any(t.state.held_since for t in mine),
                     history_start=min(starts, default=None),
                 )
@@ -319,6 +333,8 @@ class DatasetSampler:
     def _remember(self, points: Iterable[tuple[Track, Point]], board: Board) -> None:
         """Keeps each scope's profile with its series, so that hysteresis outlives a restart."""
         for track, point in points:
+            if point.series.part:
+                continue
             status = next(
                 (s for s in board.slos if s.check == point.check.name and s.objective is point.objective),
                 None,

@@ -10,6 +10,7 @@ from labelmon.check import Check, GaugeSlo
 from labelmon.durations import format_duration
 from labelmon.exporter import Sample
 from labelmon.model import Measurement, ObjectiveKind, SloStatus, State
+from labelmon.roles import PERSON_ROLES
 from labelmon.sampler import CycleResult
 
 
@@ -45,10 +46,13 @@ def measured_samples(measurement: Measurement, check: Check, at: float) -> Itera
     estimate = measurement.estimate
     labels = {naming.DATASET: measurement.dataset, naming.SCOPE: _scope(measurement.labels)}
     statistic = check.statistic(estimate.statistic)
-    if statistic is check.main and estimate.state is not State.ERROR:
+    if not statistic.metric or PERSON_ROLES & set(estimate.labels):
+        return
+    if statistic is check.main and not estimate.labels and estimate.state is not State.ERROR:
         yield _gauge(naming.observations(check), f"Observations behind the gauges of {check.name}.", labels, estimate.n)
     if estimate.value is None or estimate.state is not State.OK:
         return
+    labels |= estimate.labels
     value = at - estimate.value if statistic.age else estimate.value
     yield _gauge(naming.gauge(check, statistic), statistic.help, labels, value)
     if statistic.interval and estimate.low is not None and estimate.high is not None:
@@ -140,7 +144,7 @@ def measurement_json(measurement: Measurement) -> dict[str, object]:
         "check": measurement.check,
         "statistic": e.statistic,
         "window": measurement.window,
-        "labels": dict(measurement.labels),
+        "labels": {**measurement.labels, **e.labels},
         "value": e.value,
         "low": e.low,
         "high": e.high,

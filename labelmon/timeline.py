@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelmon.cells import Cell
-from labelmon.counts import Counts, Op
+from labelmon.counts import BUCKET, Counts, Op
 
 _IDENTITY = {Op.SUM: 0.0, Op.MIN: np.inf, Op.MAX: -np.inf, Op.LAST: np.nan}
 
@@ -26,9 +26,11 @@ class Timeline:
     values: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
     lags: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     combos: list[tuple[str, ...]] = field(default_factory=list)
+    version: int = 0
 
     def replace(self, start: int, cells: Sequence[Cell]) -> None:
         """Everything from `start` on becomes `cells`."""
+        self.version += 1
         kept = int(np.searchsorted(self.starts, start))
         known = {combo: code for code, combo in enumerate(self.combos)}
         ordered = sorted(cells, key=lambda cell: cell.start)
@@ -87,6 +89,13 @@ class Timeline:
             for code, values in zip(self.codes[part], self.values[part].tolist(), strict=True)
         ]
         return Counts.of(self.keys, self.ops, rows)
+
+    def history(self, start: int, end: int) -> Counts:
+        """The cells that start in [start, end) as Counts by `bucket`, the cell's start in seconds, and keys."""
+        part = self._within(start, end)
+        starts, codes, values = self.starts[part].tolist(), self.codes[part], self.values[part].tolist()
+        rows = [(at, *self.combos[code], *value) for at, code, value in zip(starts, codes, values, strict=True)]
+        return Counts.of((BUCKET, *self.keys), self.ops, rows)
 
     def arrival_lag(self, start: int, share: float = 0.75) -> float | None:
         """How late rows arrive: the quantile `share` over hours of event time of when an hour's first row was seen.

@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 
 from labelmon import naming
 from labelmon.alerting.annotations import Blanks, any_bad_annotations, burn_annotations, threshold_annotations
-from labelmon.alerting.rules import Rule, any_bad_window, evidence_needed, tiers_of
+from labelmon.alerting.rules import Rule, any_bad_window, evidence_needed, threshold_metric, tiers_of
 from labelmon.alerting.scenarios import QUIET, Scenario, fires, scenarios
 from labelmon.alerting.yamlfile import dump
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
@@ -208,11 +208,11 @@ def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, A
             _one(naming.objective_gauge(check), labels, limit, f"x{length}"),
             _one(naming.observations(check), labels, rows, f"x{length}"),
         ]
-        for statistic in check.statistics:
-            if statistic.name in {t.statistic for t in slo.thresholds}:
-                # An instant that moves with the clock is a constant age.
-                values = f"{-value:.10g}+{step}x{length}" if statistic.age else f"{value:.10g}x{length}"
-                series.append({"series": _selector(naming.gauge(check, statistic), labels), "values": values})
+        for metric, threshold in {threshold_metric(check, t): t for t in slo.thresholds}.items():
+            # An instant that moves with the clock is a constant age.
+            age = check.statistic(threshold.statistic).age
+            values = f"{-value:.10g}+{step}x{length}" if age else f"{value:.10g}x{length}"
+            series.append({"series": _selector(metric, labels), "values": values})
     firing = [
         _expected_threshold(check, threshold, name, value, urls)
         for name, value, rows in members

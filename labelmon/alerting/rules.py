@@ -142,7 +142,7 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
     assert isinstance(slo, GaugeSlo)  # noqa: S101  callers dispatch on the kind of objective
     by = (naming.DATASET, naming.SCOPE)
     statistic = check.statistic(threshold.statistic)
-    metric = Metric(naming.gauge(check, statistic))
+    metric = Metric(threshold_metric(check, threshold))
     value_template = "{{ $value | humanizeDuration }}" if statistic.age else '{{ $value | printf "%.4g" }}'
     value = MaxBy(by, Age(metric) if statistic.age else metric)
     limit = MaxBy(by, Metric(naming.objective_gauge(check)))
@@ -160,6 +160,15 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
         check=check,
         annotations=threshold_annotations(check, threshold, urls, gauge_blanks(value_template)),
     )
+
+
+def threshold_metric(check: Check, threshold: Threshold) -> str:
+    """The gauge a threshold looks at: the estimate, or the end of its interval nearest to the objective."""
+    slo, statistic = check.slo, check.statistic(threshold.statistic)
+    if not threshold.proven:
+        return naming.gauge(check, statistic)
+    rises = isinstance(slo, GaugeSlo) and slo.at_most is not None
+    return naming.gauge_lower(check, statistic) if rises else naming.gauge_upper(check, statistic)
 
 
 def gone_rule(alerting: Alerting, urls: Urls) -> Rule:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from labelmon.check import Check, Column, Event, EventSlo, Panel, Runbook, Statistic
-from labelmon.estimators.proportion import share_of
+from labelmon.check import Check, Column, Event, EventSlo, Panel, Part, Runbook, Statistic, Vote
+from labelmon.estimators.proportion import majority_vote, share_of, shares_by
 from labelmon.model import Cause, Severity
+
+GOOD = {"good": Column(lambda row: row.label == row.truth)}
 
 CHECK = Check(
     name="label_accuracy",
@@ -17,10 +19,26 @@ CHECK = Check(
     relation="audits",
     time=Event(instant="audited_at"),
     where=lambda row: row.label.is_not(None) & row.truth.is_not(None),
-    counts={"good": Column(lambda row: row.label == row.truth)},
+    counts=GOOD,
     estimate=share_of("good", "accuracy", "audits"),
+    parts=(
+        Part(name="annotators", keys=("annotator",), counts=GOOD, estimate=shares_by("good", "accuracy", "annotator")),
+        Part(
+            name="votes",
+            time=Vote(instant="audited_at"),
+            where=lambda row: row.votes > 0,
+            counts={"good": Column(lambda row: row.good), "votes": Column(lambda row: row.votes)},
+            estimate=majority_vote,
+        ),
+    ),
     statistics=(
         Statistic(name="accuracy", metric="ratio", help="Share of audited labels that were right.", interval=True),
+        Statistic(
+            name="majority_vote_accuracy",
+            metric="majority_vote_ratio",
+            interval=True,
+            help="Share of items whose most frequent label was right; a tie counts as the chance of a random one.",
+        ),
     ),
     slo=EventSlo(good="good", target=0.95),
     severities=(Severity.PAGE, Severity.TICKET),

@@ -53,6 +53,7 @@ CHECK = Check(
             age=True,
             help="The oldest hundredth of the waiting items arrived before this instant.",
         ),
+        Statistic(name="age_max_seconds", help="The age of the oldest waiting item, once more beside the quantiles."),
     ),
     slo=GaugeSlo(
         statistic="oldest_age_seconds",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from labelmon.check import Check, Deadline, EventSlo, Item
+from labelmon.check import Check, Deadline, EventSlo, Item, Setting, SettingValue
 from labelmon.checks import catalogue
 from labelmon.config.fields import (
     DATASET_NAME,
@@ -44,6 +44,7 @@ DATASET_KEYS = (
     "reconcile_interval",
     "timezone",
     "classes",
+    "scale",
     "relations",
     "objectives",
 )
@@ -119,6 +120,7 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
         reconcile_interval=values["reconcile_interval"] or float(DAY),
         timezone=_timezone(reader, keys.get("timezone")),
         classes=classes,
+        ordinal=_ordinal(reader, keys.get("scale"), classes),
     )
 
 
@@ -131,6 +133,13 @@ def _timezone(reader: Reader, node: Node | None) -> str:
             reader.problem(node, f"unknown time zone {node.shown}", "need an IANA name such as Europe/Berlin")
         return "UTC"
     return name
+
+
+def _ordinal(reader: Reader, node: Node | None, classes: tuple[str, ...]) -> bool:
+    ordinal = bool(reader.choice(node, ("nominal", "ordinal"), "scale", "nominal") == "ordinal")
+    if ordinal and node is not None and not classes:
+        reader.problem(node, "need `classes` in their order for an ordinal scale")
+    return ordinal
 
 
 def _classes(reader: Reader, node: Node | None, folder: Path) -> tuple[str, ...]:
@@ -234,7 +243,7 @@ def default_objective(check: Check) -> Objective:
 
 
 def _objective(reader: Reader, check: Check, node: Node, relations: Mapping[str, Relation]) -> Objective | None:
-    keys = reader.mapping(node, OBJECTIVE_KEYS)
+    keys = reader.mapping(node, (*OBJECTIVE_KEYS, *(setting.name for setting in check.settings)))
     kinds = [key for key in OBJECTIVE_KINDS if key in keys]
     if len(kinds) != 1:
         reader.problem(node, f"need exactly one of {', '.join(OBJECTIVE_KINDS)}, got {' and '.join(kinds) or 'none'}")
@@ -264,7 +273,17 @@ def _objective(reader: Reader, check: Check, node: Node, relations: Mapping[str,
         within=within,
         settle=reader.scalar(keys.get("settle"), DURATION, float(DAY)),
         overlap=reader.scalar(keys.get("overlap"), WHOLE, 2),
+        settings={s.name: _setting(reader, s, keys[s.name]) for s in check.settings if s.name in keys},
     )
+
+
+def _setting(reader: Reader, setting: Setting, node: Node) -> SettingValue:
+    if setting.choices:
+        return str(reader.choice(node, setting.choices, setting.name, setting.default))
+    value = reader.scalar(node, NUMBER, setting.default)
+    if value < setting.least:
+        reader.problem(node, f"need at least {setting.least:g}, got {node.shown}")
+    return float(value)
 
 
 def _goal(reader: Reader, check: Check, node: Node, kind: ObjectiveKind) -> tuple[ObjectiveKind | None, float | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from labelmon.check import Check
 from labelmon.checks import catalogue
 from labelmon.config.datasets import OBJECTIVE_KINDS, SCOPE_KEYS
 from labelmon.config.fields import DATASET_NAME, DURATION, FLAG, LABEL, NUMBER, TEXT, URL, WHOLE
@@ -73,7 +74,6 @@ def _alerting() -> Schema:
 
 
 def _dataset() -> Schema:
-    objective = _objective()
     return _object(
         {
             "pipeline": LABEL.schema,
@@ -85,11 +85,12 @@ def _dataset() -> Schema:
             ),
             "timezone": TEXT.schema,
             "classes": {"anyOf": [{"type": "array"}, _FILE]},
+            "scale": {"enum": ["nominal", "ordinal"]},
             "relations": _object({name: _relation(roles.names) for name, roles in RELATIONS.items()}),
             "objectives": _object(
                 {
                     check.name: {
-                        "anyOf": [objective, {"type": "array", "items": objective}],
+                        "anyOf": [_objective(check), {"type": "array", "items": _objective(check)}],
                         "description": check.help,
                     }
                     for check in catalogue()
@@ -112,7 +113,7 @@ def _relation(roles: tuple[str, ...]) -> Schema:
     )
 
 
-def _objective() -> Schema:
+def _objective(check: Check) -> Schema:
     kinds = {"target": NUMBER.schema, "at_least": {}, "at_most": {}, "none_bad": FLAG.schema}
     return {
         **_object(
@@ -123,6 +124,7 @@ def _objective() -> Schema:
                 "within": DURATION.schema,
                 "settle": DURATION.schema,
                 "overlap": WHOLE.schema,
+                **{s.name: {"enum": list(s.choices)} if s.choices else NUMBER.schema for s in check.settings},
             }
         ),
         "oneOf": [{"required": [kind]} for kind in OBJECTIVE_KINDS],

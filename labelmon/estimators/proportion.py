@@ -6,9 +6,10 @@ from math import ceil, log, sqrt
 from statistics import NormalDist
 
 from labelmon.check import Estimator, Moment
-from labelmon.counts import Counts
+from labelmon.counts import OTHER, ROWS, Counts
 from labelmon.model import Estimate, State
 
+FEWEST_OF_ONE = 20  # audits before one annotator's figure says anything
 ALPHA = 0.001  # evidence above ln(1/ALPHA) nats convinces
 
 
@@ -131,3 +132,47 @@ def share_of(good: str, statistic: str, noun: str = "events") -> Estimator:
         )
 
     return estimate
+
+
+def shares_by(good: str, statistic: str, key: str, most: int = 200) -> Estimator:
+    """An estimator: column `good` over rows for each value of `key` (not '' or `other`), most rows first."""
+
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+        del moment
+        frame = counts.project((key,)).frame.sort_values([ROWS, key], ascending=[False, True])
+        named = frame[~frame[key].isin(["", OTHER])].head(most)
+        return tuple(
+            _with_interval(statistic, hits, n, {key: str(value)})
+            for value, n, hits in zip(named[key], named[ROWS], named[good], strict=True)
+        )
+
+    return estimate
+
+
+def majority_vote(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+    """Share of items whose most frequent label is the truth; a tie counts as the chance that a random one is.
+
+    Columns: `good` as above, `votes` the labels counted. With one label an item there is no vote to speak of.
+    """
+    del moment
+    n, votes = counts.rows, counts.total("votes") or 0.0
+    name = "majority_vote_accuracy"
+    if n == 0 or votes <= n:
+        reason = "no item has more than one audited label" if n else "no audits"
+        return (Estimate(statistic=name, value=None, n=n, state=State.INSUFFICIENT, reason=reason),)
+    return (_with_interval(name, min(n, counts.total("good") or 0.0), n, {}),)
+
+
+def _with_interval(statistic: str, hits: float, n: float, labels: dict[str, str]) -> Estimate:
+    low, high = wilson(hits, n)
+    few = n < FEWEST_OF_ONE
+    return Estimate(
+        statistic=statistic,
+        value=hits / n,
+        low=low,
+        high=high,
+        n=n,
+        labels=labels,
+        state=State.INSUFFICIENT if few else State.OK,
+        reason=f"{n:g} audits; need {FEWEST_OF_ONE}" if few else "",
+    )

@@ -19,7 +19,8 @@ def queue_ages(since: str, quantiles: tuple[float, ...], size: str) -> Estimator
         found = [_census(size, waiting, waiting)]
         if waiting == 0:
             # An empty queue has a size, 0, but no oldest item: an age of 0 would be made up.
-            names = ["oldest_age_seconds", *(f"{quantile_column('age', q)}_seconds" for q in quantiles)]
+            quantile_names = (f"{quantile_column('age', q)}_seconds" for q in quantiles)
+            names = ["oldest_age_seconds", *quantile_names, *(["age_max_seconds"] if quantiles else [])]
             return (*found, *(_absent(name) for name in names))
         oldest = counts.total(since)
         if oldest is not None:
@@ -29,6 +30,8 @@ def queue_ages(since: str, quantiles: tuple[float, ...], size: str) -> Estimator
             since_ms = counts.total(column)
             if since_ms is not None:
                 found.append(_census(f"{column}_seconds", since_ms / 1000, waiting))
+        if oldest is not None and quantiles:
+            found.append(_census("age_max_seconds", moment.at - oldest / 1000, waiting))
         return tuple(found)
 
     return estimate

@@ -5,28 +5,34 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, column
 
-from labelmon.check import Check, Item, Snapshot
+from labelmon.check import DERIVED_KEYS, Check, Column, Expression, GaugeSlo, Item, Part, Snapshot, TimeKind
 from labelmon.counts import Op
 from labelmon.durations import format_duration
-from labelmon.model import Dataset, Objective, Relation
+from labelmon.model import DAY, HOUR, Dataset, Objective, Relation
 from labelmon.roles import RELATIONS
 
 # What a row offers beside its roles (see labelmon.check.Row).
-DERIVED = frozenset({"at_ms", "deadline_ms", "first_label_ms", "settled_ms", "ratings", "classes"})
+DERIVED = frozenset(
+    {"at_ms", "deadline_ms", "first_label_ms", "settled_ms", "classes", "partner_known", "votes", "good", *DERIVED_KEYS}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """Event time [start_ms, end_ms), in buckets of `width` seconds; one single bucket when width is None."""
+    """Event time [start_ms, end_ms), in buckets of `width` seconds; one single bucket when width is None.
+
+    `whole` stands for all there is: no item waits to settle, and rows without a time count too.
+    """
 
     start_ms: int
     end_ms: int
     width: int | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +40,8 @@ class Series:
     """Counts of `check` on `dataset`, as far as `scope`, `within`, `settle` and `overlap` tell counts apart.
 
     Event, deadline and item series are grouped by `keys` and serve every scope; a snapshot with quantiles is
-    one series per scope, since order statistics do not merge.
+    one series per scope, since order statistics do not merge. `part` names a second table of the check. An
+    `untimed` series counts rows that carry no time: all there are, as of the cycle.
     """
 
     dataset: str
@@ -47,6 +54,36 @@ class Series:
     within: float | None = None
     settle: float = 0.0
     overlap: int = 2
+    part: str = ""
+    partner: Relation | None = None
+    untimed: bool = False
+
+    @property
+    def table(self) -> Check | Part:
+        """What declares the counted columns: the check itself, or one of its parts."""
+        return next((part for part in self.check.parts if part.name == self.part), self.check)
+
+    @property
+    def time(self) -> TimeKind:
+        """Which rows are counted, and when."""
+        return self.table.time or self.check.time
+
+    @property
+    def counts(self) -> Mapping[str, Column]:
+        """The counted columns beside `rows`."""
+        return self.table.counts
+
+    @property
+    def where(self) -> Expression | None:
+        """Which rows are left out."""
+        return self.table.where or self.check.where
+
+    @property
+    def grain(self) -> int | None:
+        """Seconds of its finest buckets where they are larger than the dataset's: people by the day."""
+        if self.part:
+            return DAY
+        return HOUR if self.check.history else None
 
     @property
     def name(self) -> str:
@@ -54,25 +91,26 @@ class Series:
         parts = dict(self.scope)
         if self.within is not None:
             parts["within"] = format_duration(self.within)
-        if isinstance(self.check.time, Item):
+        if isinstance(self.time, Item) and not self.untimed:
             parts |= {"settle": format_duration(self.settle), "overlap": str(self.overlap)}
         inside = ",".join(f"{key}={value}" for key, value in sorted(parts.items()))
-        return f"{self.check.name}[{inside}]" if inside else self.check.name
+        base = f"{self.check.name}.{self.part}" if self.part else self.check.name
+        return f"{base}[{inside}]" if inside else base
 
     @property
     def is_snapshot(self) -> bool:
         """Whether the series is a state as of the cycle rather than events in time."""
-        return isinstance(self.check.time, Snapshot)
+        return isinstance(self.time, Snapshot) or self.untimed
 
     @property
     def ops(self) -> dict[str, Op]:
         """The columns and how they merge."""
-        return self.check.ops
+        return self.table.ops
 
     @property
     def relations(self) -> tuple[Relation, ...]:
         """Every relation whose rows are counted."""
-        return (self.relation, self.labels) if self.labels else (self.relation,)
+        return tuple(relation for relation in (self.relation, self.labels, self.partner) if relation)
 
     @property
     def definition(self) -> str:
@@ -94,11 +132,9 @@ class Series:
             "within": self.within,
             "settle": self.settle,
             "overlap": self.overlap,
-            "time": repr(self.check.time),
-            "counts": {
-                name: [str(c.expression(Recorder())), c.op, c.quantiles] for name, c in self.check.counts.items()
-            },
-            "where": str(self.check.where(Recorder())) if self.check.where else "",
+            "time": repr(self.time),
+            "counts": {name: [str(c.expression(Recorder())), c.op, c.quantiles] for name, c in self.counts.items()},
+            "where": str(self.where(Recorder())) if self.where else "",
         }
         text = json.dumps(said, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -117,12 +153,12 @@ class Recorder:
         return column(role)
 
 
-def roles_read(check: Check) -> tuple[str, ...]:
-    """The roles of the check's relation that its expressions read, derived ones left out."""
+def roles_read(table: Check | Part, where: Expression | None = None) -> tuple[str, ...]:
+    """The roles that a table's expressions read, derived ones left out."""
     recorder = Recorder()
-    expressions: list[Callable[[Any], ColumnElement[Any]]] = [c.expression for c in check.counts.values()]
-    if check.where:
-        expressions.append(check.where)
+    expressions: list[Callable[[Any], ColumnElement[Any]]] = [c.expression for c in table.counts.values()]
+    if chosen := where or table.where:
+        expressions.append(chosen)
     for expression in expressions:
         expression(recorder)
     return tuple(role for role in recorder.read if role not in DERIVED)
@@ -139,19 +175,24 @@ def why_off(check: Check, dataset: Dataset) -> str:
             missing.append(f"role {name}.{role}")
     if missing:
         return "needs " + ", ".join(dict.fromkeys(missing))
-    if check.needs_labels:
-        labels, relation = dataset.relations["labels"], dataset.relations[check.relation]
-        if labels.store != relation.store:
-            return f"needs {check.relation} and labels in one store, got {relation.store} and {labels.store}"
-        if check.time.kind == "deadline" and not {"labeled_at", "stored_at"} & set(labels.columns):
-            return "needs role labels.labeled_at or labels.stored_at"
+    relation = dataset.relations[check.relation]
+    for name in (*(("labels",) if check.needs_labels else ()), *filter(None, (check.partner,))):
+        other = dataset.relations[name]
+        if other.store != relation.store:
+            return f"needs {check.relation} and {name} in one store, got {relation.store} and {other.store}"
+    labels = dataset.relations.get("labels")
+    if labels and check.time.kind == "deadline" and not {"labeled_at", "stored_at"} & set(labels.columns):
+        return "needs role labels.labeled_at or labels.stored_at"
+    if isinstance(check.time, Item) and "labeled_at" not in relation.columns:
+        windows = {objective.window for objective in dataset.objectives.get(check.name, ())}
+        if not isinstance(check.slo, GaugeSlo) or windows - {None}:
+            return "needs role labels.labeled_at; without times a gauge's objective must have window: all"
     return ""
 
 
 def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
     """The series that holds the counts an objective asks for; `why_off` must be ''."""
     relation = dataset.relations[check.relation]
-    mapped = tuple(key for key in check.keys if key in relation.columns)
     quantiles = any(c.quantiles for c in check.counts.values())
     scope = {k: v for k, v in objective.scope.items() if k != "within"} if quantiles else {}
     item = isinstance(check.time, Item)
@@ -160,10 +201,26 @@ def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
         check=check,
         relation=relation,
         labels=dataset.relations["labels"] if check.needs_labels else None,
-        keys=() if quantiles else mapped,
+        keys=() if quantiles else _mapped(check.keys, relation),
         classes=dataset.classes,
         scope=scope,
         within=objective.within if check.time.kind == "deadline" else None,
         settle=objective.settle if item else 0.0,
         overlap=objective.overlap if item else 2,
+        partner=dataset.relations[check.partner] if check.partner else None,
+        untimed=item and "labeled_at" not in relation.columns,
     )
+
+
+def part_series(whole: Series) -> list[Series]:
+    """The series of the check's parts whose roles are mapped, beside its main one."""
+    found = []
+    for part in whole.check.parts:
+        roles = {*part.keys, *roles_read(part)} - DERIVED
+        if roles <= set(whole.relation.columns):
+            found.append(replace(whole, part=part.name, keys=part.keys))
+    return found
+
+
+def _mapped(keys: tuple[str, ...], relation: Relation) -> tuple[str, ...]:
+    return tuple(key for key in keys if key in relation.columns or key in DERIVED_KEYS)

@@ -39,6 +39,22 @@ PROOFS = (
         covers=("labelmon/stores", "labelmon/once.py", "labelmon/reading.py", "labelmon/counts.py", "labelmon/checks"),
     ),
     Proof(
+        name="real_data",
+        says="Figures of `labelmon once` on four real data sets that equal those of independent libraries to 1e-9, every week of every task among them",
+        module="tests.benchmarks.real_data",
+        seed=0,
+        n=4,
+        arguments=(),
+        covers=(
+            "labelmon/stores",
+            "labelmon/once.py",
+            "labelmon/reading.py",
+            "labelmon/estimators",
+            "labelmon/checks",
+            "examples",
+        ),
+    ),
+    Proof(
         name="ledger_size",
         says="Size of the ledger of one dataset with three checks after a year of 1,200 items a day: minutes for two days, hours for a month, days for the rest",
         module="tests.benchmarks.ledger_size",

@@ -19,14 +19,19 @@ from datetime import UTC, datetime
 from heapq import heappop, heappush
 from math import floor
 from pathlib import Path
+from typing import Any
 
 import requests
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from tests.e2e.ports import free_port
 
 LATENESS, VISIBILITY, WITHIN = 8, 3, 2
 FEW = 60
+ACCURACY, LATENCY = "label_accuracy", "label_latency[within=2s]"  # the series that the journal can count
 CONFIG = """
+ledger: {{url: "{ledger}"}}
 stores: {{labels: {{url: "sqlite:///labels.db"}}}}
 alerting:
   profiles:
@@ -148,11 +153,15 @@ class Writer(threading.Thread):
 
 @dataclass
 class Campaign:
-    """A folder with a store, a config and a daemon that `mutation` (Python text) may have spoiled."""
+    """A folder with a store, a config and a daemon that `mutation` (Python text) may have spoiled.
+
+    `ledger` is a URL; without one the ledger is a SQLite file in the folder.
+    """
 
     folder: Path
     seed: int
     mutation: str = ""
+    ledger: str = ""
     journal: Journal = field(default_factory=Journal)
     process: subprocess.Popen[bytes] | None = None
     scrapes: int = 0
@@ -166,12 +175,13 @@ class Campaign:
             "CREATE TABLE audits (item TEXT, label TEXT, truth TEXT, audited_at TEXT);"
         )
         db.close()
+        self.ledger = self.ledger or f"sqlite:///{self.folder}/labelmon.db"
         self.configure("1d")
         self.port = free_port()
         self.writer = Writer(self.folder / "labels.db", self.journal, self.seed)
 
     def configure(self, reconcile: str) -> None:
-        (self.folder / "labelmon.yaml").write_text(CONFIG.format(reconcile=reconcile))
+        (self.folder / "labelmon.yaml").write_text(CONFIG.format(reconcile=reconcile, ledger=self.ledger))
 
     def start(self) -> None:
         code = f"{self.mutation}\nfrom labelmon.cli import main\nmain()"
@@ -250,8 +260,8 @@ class Campaign:
         """Ledger buckets that the journal contradicts; before a reconcile rows later than lateness may be missing."""
         faults = []
         for sli, name in (
-            ("label_accuracy", "label_accuracy"),
-            ("label_latency", "label_latency[within=2s]"),
+            ("label_accuracy", ACCURACY),
+            ("label_latency", LATENCY),
         ):
             known: dict[int, list[int]] = defaultdict(lambda: [0, 0])
             for at, good, _ in self._settled_rows(sli):
@@ -274,13 +284,17 @@ class Campaign:
     def _settled_rows(self, sli: str) -> list[tuple[float, bool, float]]:
         return self.journal.rows(sli)
 
+    def ledger_rows(self, query: str, **values: str) -> list[Any]:
+        """Rows of the daemon's ledger, read beside it."""
+        engine = create_engine(self.ledger.replace("postgresql:", "postgresql+psycopg:"), poolclass=NullPool)
+        with engine.connect() as connection:
+            return list(connection.execute(text(query), values))
+
     def ledger_buckets(self, series: str) -> dict[int, tuple[int, int]]:
-        db = sqlite3.connect(f"file:{self.folder}/labelmon.db?mode=ro", uri=True)
-        rows = db.execute(
-            "SELECT start, width, vals FROM labelmon_cells JOIN labelmon_series ON series = id WHERE name = ?",
-            (series,),
-        ).fetchall()
-        db.close()
+        rows = self.ledger_rows(
+            "SELECT start, width, vals FROM labelmon_cells JOIN labelmon_series ON series = id WHERE name = :name",
+            name=series,
+        )
         assert all(width == 1 for _, width, _ in rows)
         return {start: (int(json.loads(vals)[0]), int(json.loads(vals)[1])) for start, _, vals in rows}
 
@@ -288,10 +302,10 @@ class Campaign:
         """Until both series' watermark `column` has passed `after`."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            db = sqlite3.connect(f"file:{self.folder}/labelmon.db?mode=ro", uri=True, timeout=10)
-            marks = [mark for (mark,) in db.execute(f"SELECT {column} FROM labelmon_series")]
-            db.close()
-            if marks and all(mark is not None and mark > after for mark in marks):
+            # With its table's name, or `full` is a word of SQL.
+            query = f"SELECT labelmon_series.{column} FROM labelmon_series WHERE name IN (:one, :other)"
+            marks = [mark for (mark,) in self.ledger_rows(query, one=ACCURACY, other=LATENCY)]
+            if len(marks) == 2 and all(mark is not None and mark > after for mark in marks):
                 return
             time.sleep(0.2)
         raise TimeoutError(f"{column} did not pass {after}: {(self.folder / 'daemon.log').read_text()[-2000:]}")

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.campaign import LATENESS, Campaign
+from tests.postgres import KEEPER
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = pytest.mark.e2e
+slow = pytest.mark.slow
 
 FROM_NOW = """
 import labelmon.sampler, labelmon.recount as r
@@ -57,13 +59,27 @@ def run(campaign: Campaign, kills: int) -> None:
     campaign.wait_for("full", time.time())
 
 
-def test_fifty_kills_lose_nothing(tmp_path: Path, made: list[Campaign]) -> None:
-    campaign = Campaign(tmp_path, seed=20261123)
+@pytest.mark.parametrize(
+    ("engine", "kills"),
+    [
+        ("postgresql", 8),  # eight restarts, and one absence longer than lateness
+        pytest.param("sqlite", 50, marks=slow),
+        pytest.param("postgresql", 50, marks=slow),
+    ],
+)
+def test_kills_lose_nothing(
+    request: pytest.FixtureRequest, tmp_path: Path, made: list[Campaign], engine: str, kills: int
+) -> None:
+    ledger = ""
+    if engine == "postgresql":
+        postgres = request.getfixturevalue("postgres")
+        ledger = postgres.url(KEEPER, postgres.schema())
+    campaign = Campaign(tmp_path, seed=20261123, ledger=ledger)
     made.append(campaign)
 
-    run(campaign, kills=50)
+    run(campaign, kills)
 
-    assert campaign.scrapes > 50
+    assert campaign.scrapes > kills
     assert not campaign.faults, "\n".join(campaign.faults[:40])
     assert not (wrong := campaign.bucket_faults(reconciled=False)), "\n".join(wrong[:40])
 
@@ -74,10 +90,11 @@ def test_fifty_kills_lose_nothing(tmp_path: Path, made: list[Campaign]) -> None:
     campaign.wait_for("reconciled", time.time() + 1)
     assert not (wrong := campaign.bucket_faults(reconciled=True)), "\n".join(wrong[:40])
     rows = len(campaign.journal.audits)
-    assert rows > 400
+    assert rows > 8 * kills
     assert sum(n for n, _ in campaign.ledger_buckets("label_accuracy").values()) == rows
 
 
+@slow
 @pytest.mark.parametrize(("mutation", "shows_in"), [(FROM_NOW, "buckets"), (NO_VISIBILITY, "windows")])
 def test_a_spoiled_daemon_is_caught(tmp_path: Path, made: list[Campaign], mutation: str, shows_in: str) -> None:
     campaign = Campaign(tmp_path, seed=7, mutation=mutation)

@@ -1,0 +1,79 @@
+"""M5 label drift: has the mix of labels moved?"""
+
+from __future__ import annotations
+
+from labelmon.check import Check, Event, GaugeSlo, Panel, Runbook, Statistic, Threshold
+from labelmon.estimators.drift import SETTINGS, drift_of
+from labelmon.model import Cause, Severity
+
+CHECK = Check(
+    name="label_drift",
+    seed_ref="M5",
+    title="Label drift",
+    help="How far the last week's labels have moved from a baseline, by class.",
+    formula=(
+        "KL(current || baseline) in nats, PSI, both with a pseudo-count on every class, and the Jensen-Shannon "
+        "divergence of the raw shares; 95 % interval by the delta method"
+    ),
+    source="S. Kullback, R. A. Leibler (1951), Ann. Math. Statist. 22:79; J. Lin (1991), IEEE Trans. IT 37:145",
+    gotcha=(
+        "Seasons and small numbers drift by themselves: whole weeks are compared, and even without drift KL is about "
+        "(K - 1) / 2 x (1/n + 1/m). The ticket therefore waits until the whole interval is above the objective."
+    ),
+    relation="labels",
+    time=Event(instant="labeled_at"),
+    history=True,
+    keys=("label",),
+    where=lambda row: row.label.is_not(None),
+    settings=SETTINGS,
+    estimate=drift_of("label"),
+    statistics=(
+        Statistic(
+            name="kl_divergence_nats",
+            metric="kl_divergence_nats",
+            interval=True,
+            help="KL divergence of the current period from the baseline, smoothed.",
+        ),
+        Statistic(name="psi", metric="psi_nats", interval=True, help="Population stability index, smoothed."),
+        Statistic(name="js_divergence", metric="js_divergence_nats", interval=True, help="Jensen-Shannon divergence."),
+        Statistic(
+            name="kl_contribution_nats",
+            metric="kl_contribution_nats",
+            help="What one class adds to the KL divergence: p ln(p / q).",
+        ),
+        Statistic(name="label_count", metric="labels", help="Labels in the current period."),
+    ),
+    slo=GaugeSlo(
+        statistic="kl_divergence_nats",
+        at_most=0.1,
+        thresholds=(
+            Threshold(
+                severity=Severity.TICKET,
+                statistic="kl_divergence_nats",
+                at_least=200,
+                proven=True,
+                meaning="even the lower end of the divergence's interval is above the objective",
+            ),
+        ),
+    ),
+    severities=(Severity.TICKET,),
+    cause=Cause.QUALITY,
+    runbook=Runbook(
+        meaning="The mix of labels is not what it was: the world, the guideline or the pipeline has changed.",
+        first_looks=(
+            "Which classes moved? Their contributions are on the dashboard, from what to what in the ticket.",
+            "Is a new spelling of an old class among them (None and none)? Then the schema drifts, not the world.",
+            "Did predictions drift too? Then the inputs changed; if only labels did, look at the annotators.",
+        ),
+        mitigate=(
+            "If the world changed: tell the owners of models trained on the old mix, and plan retraining.",
+            "If the guideline or tool changed: relabel a sample of the old period under the new rules.",
+        ),
+        over_when="The divergence is below the objective again, or the new mix has become the baseline.",
+    ),
+    panel=Panel(
+        title="Label drift",
+        description="KL and Jensen-Shannon divergence of the last week from its baseline, in nats.",
+        statistics=("kl_divergence_nats", "js_divergence"),
+    ),
+)
