@@ -179,7 +179,8 @@ class DatasetSampler:
         began: float | None = None
         if start is None:
             found = earliest()
-            began = now if found is None else found
+            # An item may settle as soon as its first label; only what protects old cells waits for `settle`.
+            began = now if found is None else found - series.settle
             start = floor_to(began, pace.coarse)
         if start < daily:  # a local day is counted whole or not at all
             start, _ = local_days(pace.timezone)(start)
