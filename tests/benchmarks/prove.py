@@ -39,6 +39,15 @@ PROOFS = (
         covers=("labelmon/stores", "labelmon/once.py", "labelmon/reading.py", "labelmon/counts.py", "labelmon/checks"),
     ),
     Proof(
+        name="interval_coverage",
+        says="Share of simulations in which a nominal 95 % interval holds the truth: Wilson and Krippendorff's alpha from 100 items, Cohen's kappa from 200, over p from 0.6 to 0.95",
+        module="tests.benchmarks.interval_coverage",
+        seed=1,
+        n=1000,
+        arguments=("--seed", "1", "--replicates", "1000"),
+        covers=("labelmon/estimators",),
+    ),
+    Proof(
         name="real_data",
         says="Figures of `labelmon once` on four real data sets that equal those of independent libraries to 1e-9, every week of every task among them",
         module="tests.benchmarks.real_data",
