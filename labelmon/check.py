@@ -27,7 +27,8 @@ class Row(Protocol):
     Text roles are text, instants whole milliseconds since 1970 (UTC), numbers numbers. Beside the mapped
     roles a row offers, by time kind: `at_ms` (the moment of the cycle; all kinds), `deadline_ms` and
     `first_label_ms` (DEADLINE over items), `first_label_ms` (SNAPSHOT over items; NULL when no label is known
-    at `at_ms`), `partner_known` (EVENT with a partner) and for ITEM `settled_ms`, `first_label_ms`, `ratings`
+    at `at_ms`), `partner_known` (EVENT with a partner), `in_schema` (EVENT: whether the class is a declared one and
+    the schema version, where mapped and declared, one in force) and for ITEM `settled_ms`, `first_label_ms`, `ratings`
     (distinct annotators) and `classes` (distinct labels). A row of ITEM pairs is two annotators' ratings of one
     item: `label`, `other_label`, `annotator`, `other_annotator`, `ratings` and `fold`. A row of VOTE is one
     item with `votes`, `good` (the chance that its most frequent label, ties broken at random, is the truth)
@@ -85,9 +86,10 @@ class Snapshot:
 
 TimeKind = Event | Deadline | Item | Vote | Snapshot
 
-# Keys that no column holds: a statement makes them out of an item's ratings.
+# Keys that no column holds: a statement makes them out of an item's ratings. `offending` is what a row's class or
+# schema version says where it is not in the schema, and '' elsewhere.
 FOLDS = 20
-DERIVED_KEYS = frozenset({"fold", "ratings", "other_label", "other_annotator"})
+DERIVED_KEYS = frozenset({"fold", "ratings", "other_label", "other_annotator", "offending"})
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,8 @@ class Part:
     """A second table of a check, for estimates that need other keys or rows: by annotator, by pair, by item.
 
     It is counted by the day. `time` is the check's own unless given. Estimates that carry a person's pseudonym
-    in their labels are shown on pages, in the API and in tickets, and never become metrics.
+    in their labels are shown on pages, in the API and in tickets, and never become metrics. `most` keeps only so
+    many groups of a bucket, those with most rows.
     """
 
     name: str
@@ -151,6 +154,7 @@ class Part:
     estimate: Estimator
     time: TimeKind | None = None
     where: Expression | None = None
+    most: int | None = None
 
     @property
     def ops(self) -> dict[str, Op]:

@@ -132,6 +132,7 @@ class Dataset:
     timezone: str = "UTC"
     classes: tuple[str, ...] = ()
     ordinal: bool = False  # whether the order of `classes` means something
+    schema_versions: tuple[str, ...] = ()  # those in force; empty: any
 
     @property
     def store(self) -> str:

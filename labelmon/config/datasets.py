@@ -45,6 +45,7 @@ DATASET_KEYS = (
     "timezone",
     "classes",
     "scale",
+    "schema_versions",
     "relations",
     "objectives",
 )
@@ -121,6 +122,7 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
         timezone=_timezone(reader, keys.get("timezone")),
         classes=classes,
         ordinal=_ordinal(reader, keys.get("scale"), classes),
+        schema_versions=reader.texts(keys["schema_versions"]) if "schema_versions" in keys else (),
     )
 
 

@@ -86,6 +86,7 @@ def _dataset() -> Schema:
             "timezone": TEXT.schema,
             "classes": {"anyOf": [{"type": "array"}, _FILE]},
             "scale": {"enum": ["nominal", "ordinal"]},
+            "schema_versions": {"type": "array"},
             "relations": _object({name: _relation(roles.names) for name, roles in RELATIONS.items()}),
             "objectives": _object(
                 {

@@ -27,7 +27,8 @@ Types = Mapping[str, Mapping[str, str]]  # relation name -> column -> engine typ
 
 def wanted_roles(series: Series) -> tuple[str, ...]:
     """The mapped roles that a series reads or groups by."""
-    named = (*roles_read(series.table, series.where), *series.keys, *series.scope)
+    judged = series.schema_roles if series.judges_schema else ()
+    named = (*roles_read(series.table, series.where), *series.keys, *series.scope, *judged)
     return tuple(role for role in dict.fromkeys(named) if role not in DERIVED)
 
 

@@ -18,7 +18,18 @@ from labelmon.roles import RELATIONS
 
 # What a row offers beside its roles (see labelmon.check.Row).
 DERIVED = frozenset(
-    {"at_ms", "deadline_ms", "first_label_ms", "settled_ms", "classes", "partner_known", "votes", "good", *DERIVED_KEYS}
+    {
+        "at_ms",
+        "deadline_ms",
+        "first_label_ms",
+        "settled_ms",
+        "classes",
+        "partner_known",
+        "in_schema",
+        "votes",
+        "good",
+        *DERIVED_KEYS,
+    }
 )
 
 
@@ -50,6 +61,7 @@ class Series:
     labels: Relation | None
     keys: tuple[str, ...]
     classes: tuple[str, ...] = ()
+    schema_versions: tuple[str, ...] = ()
     scope: Mapping[str, str] = field(default_factory=dict)
     within: float | None = None
     settle: float = 0.0
@@ -77,6 +89,11 @@ class Series:
     def where(self) -> Expression | None:
         """Which rows are left out."""
         return self.table.where or self.check.where
+
+    @property
+    def most(self) -> int | None:
+        """How many groups of a bucket are kept; None for all."""
+        return self.table.most if isinstance(self.table, Part) else None
 
     @property
     def grain(self) -> int | None:
@@ -108,6 +125,16 @@ class Series:
         return self.table.ops
 
     @property
+    def judges_schema(self) -> bool:
+        """Whether rows are held to the declared classes and schema versions."""
+        return "offending" in self.keys or _reads_schema(self.table)
+
+    @property
+    def schema_roles(self) -> tuple[str, ...]:
+        """The mapped roles that say what a row's class and schema version are."""
+        return tuple(r for r in ("label", "predicted", "schema_version") if r in self.relation.columns)
+
+    @property
     def relations(self) -> tuple[Relation, ...]:
         """Every relation whose rows are counted."""
         return tuple(relation for relation in (self.relation, self.labels, self.partner) if relation)
@@ -128,6 +155,7 @@ class Series:
             ],
             "keys": self.keys,
             "classes": self.classes,
+            **({"schema_versions": self.schema_versions} if self.judges_schema else {}),
             "scope": sorted(self.scope.items()),
             "within": self.within,
             "settle": self.settle,
@@ -153,6 +181,14 @@ class Recorder:
         return column(role)
 
 
+def _reads_schema(table: Check | Part) -> bool:
+    recorder = Recorder()
+    for expression in (*(counted.expression for counted in table.counts.values()), table.where):
+        if expression is not None:
+            expression(recorder)
+    return "in_schema" in recorder.read
+
+
 def roles_read(table: Check | Part, where: Expression | None = None) -> tuple[str, ...]:
     """The roles that a table's expressions read, derived ones left out."""
     recorder = Recorder()
@@ -166,6 +202,11 @@ def roles_read(table: Check | Part, where: Expression | None = None) -> tuple[st
 
 def why_off(check: Check, dataset: Dataset) -> str:
     """Why `check` cannot run on `dataset`; '' if it can."""
+    return _missing(check, dataset) or _unjoinable(check, dataset) or _untimely(check, dataset)
+
+
+def _missing(check: Check, dataset: Dataset) -> str:
+    """Relations, roles and classes that a dataset does not declare."""
     missing = []
     for name, role in (*check.required_roles, *((check.relation, role) for role in roles_read(check))):
         relation = dataset.relations.get(name)
@@ -173,14 +214,24 @@ def why_off(check: Check, dataset: Dataset) -> str:
             missing.append(f"relation {name}")
         elif role not in relation.columns and role in RELATIONS[name].names:
             missing.append(f"role {name}.{role}")
-    if missing:
-        return "needs " + ", ".join(dict.fromkeys(missing))
+    if _reads_schema(check) and not dataset.classes:
+        missing.append("the dataset's classes")
+    return "needs " + ", ".join(dict.fromkeys(missing)) if missing else ""
+
+
+def _unjoinable(check: Check, dataset: Dataset) -> str:
+    """A join across two stores."""
     relation = dataset.relations[check.relation]
     for name in (*(("labels",) if check.needs_labels else ()), *filter(None, (check.partner,))):
         other = dataset.relations[name]
         if other.store != relation.store:
             return f"needs {check.relation} and {name} in one store, got {relation.store} and {other.store}"
-    labels = dataset.relations.get("labels")
+    return ""
+
+
+def _untimely(check: Check, dataset: Dataset) -> str:
+    """A time that no column holds."""
+    relation, labels = dataset.relations[check.relation], dataset.relations.get("labels")
     if labels and check.time.kind == "deadline" and not {"labeled_at", "stored_at"} & set(labels.columns):
         return "needs role labels.labeled_at or labels.stored_at"
     if isinstance(check.time, Item) and "labeled_at" not in relation.columns:
@@ -203,6 +254,7 @@ def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
         labels=dataset.relations["labels"] if check.needs_labels else None,
         keys=() if quantiles else _mapped(check.keys, relation),
         classes=dataset.classes,
+        schema_versions=dataset.schema_versions,
         scope=scope,
         within=objective.within if check.time.kind == "deadline" else None,
         settle=objective.settle if item else 0.0,

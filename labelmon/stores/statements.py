@@ -36,6 +36,7 @@ from labelmon.stores.rows import Types, column_of, filters_of, role_of, same_ite
 from labelmon.stores.series import Series, Span
 
 YEAR_2000_MS = 946_684_800_000
+SHOWN = 64  # characters of a value that is not in the schema
 
 
 def statement(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int) -> Select[Any]:
@@ -44,7 +45,7 @@ def statement(series: Series, dialect: Dialect, types: Types, span: Span, at_ms:
     Returns rows of (bucket start in milliseconds, *keys, *columns in the order of `series.ops`).
     """
     rows = _rows(series, dialect, types, span, at_ms)
-    view = _View(rows, at_ms)
+    view = _View(rows, at_ms, series)
     conditions = [rows.c.t >= span.start_ms, rows.c.t < span.end_ms, rows.c.t <= at_ms]
     if series.where is not None:
         conditions.append(series.where(view))
@@ -54,11 +55,11 @@ def statement(series: Series, dialect: Dialect, types: Types, span: Span, at_ms:
     width = span.width * 1000 if span.width else None
     bucket: ColumnElement[Any] = rows.c.t - rows.c.t % width if width else literal(span.start_ms, BigInteger)
     # Keys and values are written out below the GROUP BY: two bound parameters of one value are two expressions.
-    keys = {key: _key(series, key, rows.c[key]).label(f"k_{key}") for key in series.keys}
+    keys = {key: _key(series, key, getattr(view, key)).label(f"k_{key}") for key in series.keys}
     values = {name: _value(series, name, view).label(f"v_{name}") for name in series.counts}
     flat = select(bucket.label(BUCKET), *keys.values(), *values.values()).where(*conditions).subquery("flat")
     grouped = [flat.c[f"k_{key}"] for key in keys]
-    return (
+    counted = (
         select(
             flat.c[BUCKET] if width else literal(span.start_ms, BigInteger).label(BUCKET),
             *[column_.label(key) for key, column_ in zip(keys, grouped, strict=True)],
@@ -68,6 +69,17 @@ def statement(series: Series, dialect: Dialect, types: Types, span: Span, at_ms:
         .select_from(flat)
         .group_by(*([flat.c[BUCKET]] if width else []), *grouped)
     )
+    return counted if series.most is None else _most_of(counted, series, series.most)
+
+
+def _most_of(counted: Select[Any], series: Series, most: int) -> Select[Any]:
+    """The groups of each bucket with most rows, at most so many."""
+    groups = counted.subquery("groups")
+    order = (groups.c[ROWS].desc(), *[groups.c[key] for key in series.keys])
+    place = func.row_number().over(partition_by=groups.c[BUCKET], order_by=order)
+    ranked = select(*groups.c, place.label("place")).subquery("ranked")
+    kept = [column_ for column_ in ranked.c if column_.name != "place"]
+    return select(*kept).where(ranked.c.place <= most)
 
 
 def earliest_statement(series: Series, dialect: Dialect, types: Types, relation: Relation, at_ms: int) -> Select[Any]:
@@ -95,13 +107,29 @@ def _instant_role(series: Series, relation: Relation) -> str:
 class _View:
     """A check's row over the inner query."""
 
-    def __init__(self, rows: Subquery, at_ms: int) -> None:
-        self._rows, self._at_ms = rows, at_ms
+    def __init__(self, rows: Subquery, at_ms: int, series: Series) -> None:
+        self._rows, self._at_ms, self._series = rows, at_ms, series
 
     def __getattr__(self, role: str) -> ColumnElement[Any]:
         if role == "at_ms":
             return literal(self._at_ms, BigInteger)
+        if role in {"in_schema", "offending"}:
+            return self._judged(role)
         return self._rows.c[role]
+
+    def _judged(self, what: str) -> ColumnElement[Any]:
+        """Whether a row is in the schema, or what in it is not."""
+        series = self._series
+        roles = [
+            (self._rows.c[role], allowed)
+            for role in series.schema_roles
+            if (allowed := series.schema_versions if role == "schema_version" else series.classes)
+        ]
+        if what == "in_schema":
+            return and_(*[func.coalesce(value, literal_column("''")).in_(allowed) for value, allowed in roles])
+        known = [(func.coalesce(value, literal_column("''")), allowed) for value, allowed in roles]
+        wrong = [(value.not_in(allowed), func.substr(value, 1, SHOWN)) for value, allowed in known]
+        return case(*wrong, else_=literal_column("''"))
 
 
 def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int) -> Subquery:
