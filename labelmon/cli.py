@@ -202,7 +202,7 @@ def backfill(config_file: Path, since: str, only: str | None) -> None:
 @main.command()
 @click.option(
     "--incident",
-    type=click.Choice(["accuracy", "backlog", "outage"]),
+    type=click.Choice(["accuracy", "annotator", "backlog", "drift", "outage", "schema"]),
     help="Start this incident after a minute.",
 )
 @_listen_address

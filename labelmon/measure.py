@@ -13,6 +13,7 @@ from labelmon.estimators.burn import budget_remaining, choose_profile, window_co
 from labelmon.estimators.proportion import sufficiency
 from labelmon.model import (
     DAY,
+    HOUR,
     Alerting,
     Dataset,
     Estimate,
@@ -24,7 +25,7 @@ from labelmon.model import (
     State,
     scope_label,
 )
-from labelmon.recount import Pace
+from labelmon.recount import Pace, floor_to
 from labelmon.stores import Series
 from labelmon.timeline import Timeline
 
@@ -109,8 +110,9 @@ def _reach(point: Point, now: float) -> tuple[int, int]:
     if point.series.is_snapshot:
         newest = int(point.line.starts[-1]) if len(point.line.starts) else 0
         return newest, newest + 1
-    start, end = bounds(point.objective, now, point.pace)
-    return (0 if point.check.history else start), end
+    if point.check.history and not point.series.part:  # the hour that has begun is in it, as far as it is counted
+        return 0, floor_to(now - point.pace.visibility, HOUR) + HOUR
+    return bounds(point.objective, now, point.pace)
 
 
 def _estimated(dataset: Dataset, point: Point, start: int, end: int) -> list[Measurement]:

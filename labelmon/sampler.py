@@ -85,6 +85,7 @@ class DatasetSampler:
     max_age: float = 0.0
     tracks: dict[str, Track] = field(default_factory=dict)
     types: dict[str, dict[str, str]] = field(default_factory=dict)
+    late: dict[str, StoreError] = field(default_factory=dict)  # checks that ran into the timeout of their store
 
     def __post_init__(self) -> None:
         self.bucket = bucket_width(self.alerting.shortest_window)
@@ -115,6 +116,7 @@ class DatasetSampler:
         for series in {t.series.name: t.series for t in self.targets}.values():
             by_store.setdefault(series.relation.store, []).append(series)
         for store, members in by_store.items():
+            self.late.clear()
             try:
                 with self.stores[store].snapshot() as reader:
                     for series in members:
@@ -145,7 +147,10 @@ class DatasetSampler:
     ) -> None:
         track = self._track(series)
         rests = series.grain is not None and not track.just_started and not track.failure and since is None
-        if rests and track.state.hot is not None and now - track.state.hot < HOUR:
+        if rests and track.state.hot is not None and now - track.state.hot < min(HOUR, self.pace.recount_interval):
+            return
+        if series.check.name in self.late:
+            self._fail(series, self.late[series.check.name])
             return
         try:
             types = describe(reader, series, self.types)
@@ -156,7 +161,10 @@ class DatasetSampler:
         except StoreError as error:
             self.types.clear()  # the schema may have changed: look again next time
             self._fail(series, error)
-            if error.reason in {"unreachable", "timeout", "locked"}:
+            if error.reason == "timeout":
+                self.late[series.check.name] = error
+            # One slow statement is its check's trouble; a store that is slow twice would hold up everybody.
+            if error.reason in {"unreachable", "locked"} or len(self.late) > 1:
                 raise
 
     def _recount(

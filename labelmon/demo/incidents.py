@@ -49,16 +49,57 @@ def _return_store(world: World) -> None:
     world.path.with_name(AWAY).rename(world.path)
 
 
+def _admit_other_patients(world: World, _now: float) -> None:
+    world.other_patients = True
+
+
+def _admit_usual_patients(world: World) -> None:
+    world.other_patients = False
+
+
+def _tire_reader(world: World, _now: float) -> None:
+    world.careless = "reader-dee"
+
+
+def _rest_reader(world: World) -> None:
+    world.careless = ""
+
+
+def _rename_classes(world: World, _now: float) -> None:
+    world.renamed_classes = True
+
+
+def _restore_classes(world: World) -> None:
+    world.renamed_classes = False
+
+
 def incidents() -> dict[str, Incident]:
     """Every incident by name."""
-    accuracy, latency, backlog = (check_named(f"label_{name}") for name in ("accuracy", "latency", "backlog"))
+    accuracy, latency, backlog, drift = (
+        check_named(f"label_{name}") for name in ("accuracy", "latency", "backlog", "drift")
+    )
+    agreement, predictions, schema = (
+        check_named(name) for name in ("annotator_agreement", "prediction_drift", "schema_mismatch")
+    )
     return {
         "accuracy": Incident(
             name="accuracy",
-            story="the annotation tool shifts its classes: most new labels are wrong",
+            story="the annotation tool shifts its classes: most new labels are wrong, and their mix is another",
             start=_break_tool,
             heal=_mend_tool,
             expected=(
+                (naming.burn_alert(accuracy), Severity.PAGE),
+                (naming.burn_alert(accuracy), Severity.TICKET),
+                (naming.threshold_alert(drift), Severity.TICKET),
+            ),
+        ),
+        "annotator": Incident(
+            name="annotator",
+            story="one reader in four guesses: she disagrees with the others, and a fifth of all labels is wrong",
+            start=_tire_reader,
+            heal=_rest_reader,
+            expected=(
+                (naming.threshold_alert(agreement), Severity.TICKET),
                 (naming.burn_alert(accuracy), Severity.PAGE),
                 (naming.burn_alert(accuracy), Severity.TICKET),
             ),
@@ -75,11 +116,31 @@ def incidents() -> dict[str, Incident]:
                 (naming.burn_alert(latency), Severity.TICKET),
             ),
         ),
+        "drift": Incident(
+            name="drift",
+            story="another clinic sends its patients: six in ten have a fracture, for readers and the model alike",
+            start=_admit_other_patients,
+            heal=_admit_usual_patients,
+            expected=(
+                (naming.threshold_alert(drift), Severity.TICKET),
+                (naming.threshold_alert(predictions), Severity.TICKET),
+            ),
+        ),
         "outage": Incident(
             name="outage",
             story="the label store is gone",
             start=_take_store,
             heal=_return_store,
             expected=((naming.ALERT_STORE_STALE, Severity.PAGE),),
+        ),
+        "schema": Incident(
+            name="schema",
+            story="a release of the tool writes the classes with a capital letter: nobody else knows them",
+            start=_rename_classes,
+            heal=_restore_classes,
+            expected=(
+                (naming.burn_alert(schema), Severity.TICKET),
+                (naming.threshold_alert(drift), Severity.TICKET),
+            ),
         ),
     }

@@ -24,13 +24,18 @@ SKILL = {"reader-ada": 0.985, "reader-ben": 0.98, "reader-cho": 0.975, "reader-d
 HISTORY_PER_DAY = 1200
 LIVE_PER_SECOND = 2.0
 AUDIT_SHARE = 0.5
+SECOND_SHARE = 0.3
+FAULTS = 0.6
+OTHER_MIX = (0.2, 0.1, 0.1, 0.6)
 HIGH_SHARE = 0.3
 MEAN_DELAY = 30.0
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS items (item TEXT PRIMARY KEY, arrived_at TEXT, priority TEXT);
 CREATE TABLE IF NOT EXISTS annotations (item TEXT, finding TEXT, reader TEXT, read_at TEXT);
-CREATE TABLE IF NOT EXISTS audits (item TEXT, label TEXT, truth TEXT, auditor TEXT, audited_at TEXT);
+CREATE TABLE IF NOT EXISTS audits (
+    item TEXT, label TEXT, truth TEXT, reader TEXT, auditor TEXT, audited_at TEXT
+);
 CREATE TABLE IF NOT EXISTS predictions (item TEXT, predicted TEXT, predicted_at TEXT, model_version TEXT);
 CREATE INDEX IF NOT EXISTS items_arrived ON items (arrived_at);
 CREATE INDEX IF NOT EXISTS annotations_item ON annotations (item);
@@ -41,23 +46,30 @@ CREATE INDEX IF NOT EXISTS predictions_predicted ON predictions (predicted_at);
 _INSERTS = {
     "items": "INSERT INTO items VALUES (?, ?, ?)",
     "annotations": "INSERT INTO annotations VALUES (?, ?, ?, ?)",
-    "audits": "INSERT INTO audits VALUES (?, ?, ?, ?, ?)",
+    "audits": "INSERT INTO audits VALUES (?, ?, ?, ?, ?, ?)",
     "predictions": "INSERT INTO predictions VALUES (?, ?, ?, ?)",
 }
 
 
 @dataclass(kw_only=True)
 class World:
-    """The simulated pipeline; `broken_tool` and `nobody_labels` are what goes wrong in an incident."""
+    """The simulated pipeline; the flags are what goes wrong in an incident.
+
+    `broken_tool` shifts the class of most labels, whoever reads; `careless` names a reader who guesses;
+    `other_patients` changes what there is to see; `renamed_classes` spells the classes otherwise.
+    """
 
     path: Path
     seed: int
     broken_tool: bool = False
     nobody_labels: bool = False
+    careless: str = ""
+    other_patients: bool = False
+    renamed_classes: bool = False
     made: int = 0
     next_arrival: float = 0.0
     due: list[tuple[float, int, str, tuple[Any, ...]]] = field(default_factory=list)
-    waiting: list[tuple[str, str]] = field(default_factory=list)  # (item, truth) that nobody labelled
+    waiting: list[tuple[str, str, str]] = field(default_factory=list)  # (item, finding, reader) not written yet
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
@@ -103,7 +115,7 @@ class World:
         while self.due and self.due[0][0] <= now:
             _, _, table, row = heappop(self.due)
             if table == "annotations" and self.nobody_labels:
-                self.waiting.append((str(row[0]), str(row[1])))
+                self.waiting.append((str(row[0]), str(row[1]), str(row[2])))
                 continue
             if table == "audits" and self.nobody_labels:
                 continue
@@ -119,30 +131,42 @@ class World:
             item = self._name()
             arrived = now - age - float(self.rng.uniform(0, 120))
             self.db.execute(_INSERTS["items"], (item, _iso(arrived), "low"))
-            self.waiting.append((item, CLASSES[0]))
+            self.waiting.append((item, CLASSES[0], "reader-ada"))
         self.db.execute("COMMIT")
 
     def _life(self, arrived: float) -> Iterable[tuple[float, str, tuple[Any, ...]]]:
         """All rows of one item, each with its time."""
         item, priority = self._name(), "high" if self.rng.random() < HIGH_SHARE else "low"
-        truth = CLASSES[int(self.rng.choice(len(CLASSES), p=MIX))]
+        truth = CLASSES[int(self.rng.choice(len(CLASSES), p=OTHER_MIX if self.other_patients else MIX))]
         yield arrived, "items", (item, _iso(arrived), priority)
         predicted = truth if self.rng.random() < 0.9 else self._other(truth)
         yield arrived + 0.5, "predictions", (item, predicted, _iso(arrived + 0.5), "v1")
         delay = float(self.rng.gamma(2.0, MEAN_DELAY / (4 if priority == "high" else 2)))
         read = arrived + 1 + delay
-        reader = list(SKILL)[int(self.rng.integers(len(SKILL)))]
-        wrong_rate = 0.6 if self.broken_tool else 1 - SKILL[reader]
-        finding = self._other(truth) if self.rng.random() < wrong_rate else truth
-        yield read, "annotations", (item, finding, reader, _iso(read))
+        shifted = self.broken_tool and self.rng.random() < FAULTS
+        seen = CLASSES[(CLASSES.index(truth) + 1) % len(CLASSES)] if shifted else truth
+        first, second = (str(name) for name in self.rng.choice(list(SKILL), 2, replace=False))
+        finding = self._reading(seen, first)
+        yield read, "annotations", (item, self._spelt(finding), first, _iso(read))
+        if self.rng.random() < SECOND_SHARE:
+            again = read + 1 + float(self.rng.exponential(10))
+            yield again, "annotations", (item, self._spelt(self._reading(seen, second)), second, _iso(again))
         if self.rng.random() < AUDIT_SHARE:
             audited = read + 2 + float(self.rng.exponential(5))
-            yield audited, "audits", (item, finding, truth, "auditor-eve", _iso(audited))
+            found, right = self._spelt(finding), self._spelt(truth)
+            yield audited, "audits", (item, found, right, first, "auditor-eve", _iso(audited))
+
+    def _reading(self, seen: str, reader: str) -> str:
+        wrong_rate = 0.8 if reader == self.careless else 1 - SKILL[reader]
+        return self._other(seen) if self.rng.random() < wrong_rate else seen
+
+    def _spelt(self, finding: str) -> str:
+        return finding.capitalize() if self.renamed_classes else finding
 
     def _catch_up(self, now: float) -> None:
         self.db.execute("BEGIN IMMEDIATE")
-        for item, finding in self.waiting:
-            self.db.execute(_INSERTS["annotations"], (item, finding, "reader-ada", _iso(now)))
+        for item, finding, reader in self.waiting:
+            self.db.execute(_INSERTS["annotations"], (item, finding, reader, _iso(now)))
         self.db.execute("COMMIT")
         self.waiting.clear()
 

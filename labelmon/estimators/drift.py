@@ -22,7 +22,7 @@ TRAILING = 4  # weeks
 SETTINGS = (
     Setting(
         name="period",
-        help="What is compared: the last week or the last day, up to the last full hour.",
+        help="What is compared: the last week or the last day; the hour that has begun is its last.",
         default="week",
         choices=("week", "day"),
     ),

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 import requests
 import yaml
@@ -19,6 +20,7 @@ import yaml
 from labelmon import naming
 from labelmon.alerting.rules import all_rules
 from labelmon.checks import catalogue
+from labelmon.cli import demo as demo_command
 from labelmon.config import load
 from labelmon.demo import ADDRESS, FOLDER_VARIABLE, INBOX_PORT, demo_config
 from labelmon.demo.incidents import incidents
@@ -159,3 +161,10 @@ def test_the_alerts_an_incident_announces_exist(name: str, tmp_path: Path, monke
 def test_the_config_holds_the_addresses_that_the_demo_replaces() -> None:
     assert f"http://{ADDRESS}\n" in demo_config()
     assert demo_config().count(f"http://127.0.0.1:{INBOX_PORT}/") == 2
+
+
+def test_the_command_knows_every_incident() -> None:
+    (option,) = (p for p in demo_command.params if p.name == "incident")
+
+    assert isinstance(option.type, click.Choice)
+    assert list(option.type.choices) == sorted(incidents())
