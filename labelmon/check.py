@@ -238,7 +238,8 @@ class Check:
     mapped); `counts` are the columns beside `rows`; `where` leaves rows out. `needs_labels` joins the labels of
     each item (deadline and snapshot checks); `partner` names a relation whose items an event's item is looked up
     in. With `history` the estimator is handed everything known up to the moment, by `bucket` (its start in
-    seconds), and picks its own periods. `min_n` of the estimate is the estimator's business.
+    seconds), and picks its own periods. `min_n` of the estimate is the estimator's business. `optional` are roles
+    of the relation that the expressions read and that may be missing, each with what it then reads as (None is NULL).
     """
 
     name: str
@@ -253,6 +254,7 @@ class Check:
     counts: Mapping[str, Column] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     where: Expression | None = None
+    optional: Mapping[str, float | str | None] = field(default_factory=dict)
     needs_labels: bool = False
     partner: str = ""
     history: bool = False
@@ -307,6 +309,8 @@ class Check:
             return [*found, f"need a relation of {', '.join(RELATIONS)}, got {self.relation!r}"]
         roles = {*RELATIONS[self.relation].names, *DERIVED_KEYS}
         found += [f"need keys that are roles of {self.relation}, got {key!r}" for key in self.keys if key not in roles]
+        may_miss = RELATIONS[self.relation].optional
+        found += [f"need optional roles of {self.relation}, got {r!r}" for r in self.optional if r not in may_miss]
         if not self.statistics:
             found.append("need at least one statistic")
         if isinstance(self.slo, EventSlo) and self.slo.good not in self.counts:

@@ -71,6 +71,7 @@ def explain_text(check: Check) -> str:
         f"  source:    {check.source}",
         f"  time:      {check.time.kind}: {_KINDS[check.time.kind]}",
         f"  roles:     {roles}",
+        *([f"  optional:  {_optional(check).replace('`', '')}"] if check.optional else []),
         f"  keys:      {', '.join(check.keys) or 'none'}",
         f"  gotcha:    {check.gotcha}",
         f"  objective: {objective_text(check)} unless the config says otherwise",
@@ -84,6 +85,10 @@ def explain_text(check: Check) -> str:
 def _setting_text(setting: Setting) -> str:
     allowed = " or ".join(setting.choices) if setting.choices else f"a number of at least {setting.least:g}"
     return f"{setting.name} ({allowed}; default {setting.default}): {setting.help}"
+
+
+def _optional(check: Check) -> str:
+    return ", ".join(f"`{check.relation}.{role}`" for role in check.optional)
 
 
 def metrics_of(check: Check) -> list[str]:
@@ -112,12 +117,13 @@ def _section(check: Check) -> str:
     alerts = sorted({alert.partition(" ")[0] for alert in alerts_of(check)})
     pages = ", ".join(f"[{alert}](../rules/runbooks/{naming.runbook(alert)})" for alert in alerts)
     roles = ", ".join(f"`{relation}.{role}`" for relation, role in check.required_roles)
+    optional = f"; used where mapped: {_optional(check)}" if check.optional else ""
     metrics = ", ".join(f"`{metric}`" for metric in metrics_of(check))
     statistics = "".join(f"- `{s.name}`: {s.help}\n" for s in check.statistics)
     settings = "".join(f"- Setting: {_setting_text(setting)}\n" for setting in check.settings)
     return (
         f'<a id="{check.name}"></a>\n\n## {check.title} (`{check.name}`, {check.seed_ref})\n\n{check.help}\n\n'
         f"- Formula: {check.formula}\n- Source: {check.source}\n- Time: {check.time.kind}, {_KINDS[check.time.kind]}\n"
-        f"- Roles: {roles}\n- Gotcha: {check.gotcha}\n- Default objective: {objective_text(check)}\n"
+        f"- Roles: {roles}{optional}\n- Gotcha: {check.gotcha}\n- Default objective: {objective_text(check)}\n"
         f"{settings}- Metrics: {metrics}\n- Runbooks: {pages}\n\nStatistics:\n\n{statistics}"
     )

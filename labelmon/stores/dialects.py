@@ -48,6 +48,10 @@ class Dialect(Protocol):
         """The value as text; numbers in their shortest form."""
         ...
 
+    def number(self, column: ColumnElement[Any], kind: str) -> ColumnElement[float]:
+        """The value as a double; NULL where it is no finite number."""
+        ...
+
 
 class Sqlite:
     """SQLite: any value in any column, so each row's own type decides."""
@@ -74,6 +78,12 @@ class Sqlite:
     def text(self, column: ColumnElement[Any], kind: str) -> ColumnElement[str]:
         return column if kind.upper() in {"TEXT", "VARCHAR"} else cast(column, Text)
 
+    def number(self, column: ColumnElement[Any], kind: str) -> ColumnElement[float]:  # noqa: ARG002
+        # A cast makes 12 of '12 apples'. A comparison with a number does not: it reads a text as one only if all of
+        # it is one, so that only true numbers equal their own cast.
+        number = cast(column, Double)
+        return case((and_(number == column, _finite(number)), number), else_=None)
+
 
 class DuckDb:
     """DuckDB: typed columns; files are read as text unless the format has types."""
@@ -99,6 +109,10 @@ class DuckDb:
 
     def text(self, column: ColumnElement[Any], kind: str) -> ColumnElement[str]:
         return column if kind == "VARCHAR" else cast(column, Text)
+
+    def number(self, column: ColumnElement[Any], kind: str) -> ColumnElement[float]:  # noqa: ARG002
+        number = func.try_cast_double(column, type_=Double)
+        return case((_finite(number), number), else_=None)
 
 
 class Postgres:
@@ -150,6 +164,13 @@ class Postgres:
         # different labels equal.
         return written.collate("C")
 
+    def number(self, column: ColumnElement[Any], kind: str) -> ColumnElement[float]:
+        if _base(kind) in _NUMBERS:
+            return case((_finite(column), cast(column, Double)), else_=None)
+        written = func.trim(cast(column, Text), type_=Text)
+        decimal = written.op("~", is_comparison=True)(literal_column(f"'{_DECIMAL}'", Text))
+        return cast(case((decimal, written), else_=None), Double)
+
 
 _MOMENTS = frozenset({"timestamptz", "timestamp", "date"})
 _NUMBERS: dict[str, TypeEngine[Any]] = {
@@ -157,6 +178,8 @@ _NUMBERS: dict[str, TypeEngine[Any]] = {
     **dict.fromkeys(("float4", "float8"), Double()),
     "numeric": Numeric(),
 }
+# Short enough that the cast behind it can neither overflow nor underflow.
+_DECIMAL = "^[+-]?([0-9]{1,99}([.][0-9]{0,99})?|[.][0-9]{1,99})([eE][+-]?[0-9]{1,2})?$"
 _TEXTS = frozenset({"text", "varchar"})
 _YEAR = "(?!0000)[0-9]{4}"
 _LEAP = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|(0[48]|[2468][048]|[13579][26])00)"
@@ -177,6 +200,11 @@ def _postgres_ms(column: ColumnElement[Any]) -> ColumnElement[int]:
     seconds = func.date_part(literal_column("'epoch'"), column, type_=Double)
     whole = func.floor(seconds * literal_column("1000", Double) + literal_column("0.0005", Double), type_=Double)
     return case((func.isfinite(column), cast(whole, BigInteger)), else_=None)
+
+
+def _finite(number: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Neither infinite nor, as engines order it above all numbers, NaN."""
+    return func.abs(number) < literal_column("1e300")
 
 
 def _texts_near(column: ColumnElement[Any], start_ms: int, end_ms: int) -> ColumnElement[bool]:

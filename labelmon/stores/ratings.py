@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import CTE, BigInteger, ColumnElement, Select, case, func, literal, select
 
 from labelmon.stores.dialects import Dialect
-from labelmon.stores.rows import Types, column_of, filters_of, role_of, source_of, wanted_roles
+from labelmon.stores.rows import Types, column_of, filters_of, read_role, source_of, wanted_roles
 from labelmon.stores.series import Series, Span
 
 
@@ -21,8 +21,8 @@ def ratings_of(series: Series, dialect: Dialect, types: Types, span: Span, at_ms
     settle = round(series.settle * 1000)
     filters = filters_of(relation, dialect, types, source)
     wanted = [r for r in wanted_roles(series) if r not in ("item", "label", "annotator")]
-    item, label, person = (role_of(relation, dialect, types, source, r) for r in ("item", "label", "annotator"))
-    picked = [role_of(relation, dialect, types, source, r).label(f"r_{r}") for r in wanted]
+    item, label, person = (read_role(series, dialect, types, source, r) for r in ("item", "label", "annotator"))
+    picked = [read_role(series, dialect, types, source, r).label(f"r_{r}") for r in wanted]
     instant: ColumnElement[Any] = literal(span.start_ms, BigInteger)
     if not series.untimed:
         raw = column_of(source, relation, "labeled_at")

@@ -6,27 +6,45 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     ColumnClause,
     ColumnElement,
+    Double,
     FromClause,
+    Text,
+    case,
     cast,
     column,
+    func,
+    literal,
+    literal_column,
+    null,
     or_,
     table,
     text,
 )
+from sqlalchemy.types import TypeEngine
 
 from labelmon.model import Relation
 from labelmon.roles import RELATIONS, Kind
 from labelmon.stores.dialects import Dialect
 from labelmon.stores.series import DERIVED, Series, roles_read
 
+_TYPES: dict[Kind, TypeEngine[Any]] = {
+    Kind.TEXT: Text(),
+    Kind.INSTANT: BigInteger(),
+    Kind.NUMBER: Double(),
+    Kind.FLAG: Boolean(),
+}
+_YES = ("true", "t", "yes", "y", "1", "1.0")
+_NO = ("false", "f", "no", "n", "0", "0.0")
+
 Types = Mapping[str, Mapping[str, str]]  # relation name -> column -> engine type
 
 
 def wanted_roles(series: Series) -> tuple[str, ...]:
-    """The mapped roles that a series reads or groups by."""
+    """The roles that a series reads or groups by."""
     judged = series.schema_roles if series.judges_schema else ()
     named = (*roles_read(series.table, series.where), *series.keys, *series.scope, *judged)
     return tuple(role for role in dict.fromkeys(named) if role not in DERIVED)
@@ -47,8 +65,16 @@ def column_of(source: FromClause, relation: Relation, role: str) -> ColumnElemen
     return source.c[relation.columns[role]]
 
 
+def read_role(series: Series, dialect: Dialect, types: Types, source: FromClause, role: str) -> ColumnElement[Any]:
+    """`role_of` in the series' relation; where the check can do without the role, what it then reads as."""
+    if role in series.relation.columns:
+        return role_of(series.relation, dialect, types, source, role)
+    type_, value = _TYPES[RELATIONS[series.relation.name].kind(role)], series.check.optional[role]
+    return cast(null() if value is None else literal(value, type_, literal_execute=True), type_)
+
+
 def role_of(relation: Relation, dialect: Dialect, types: Types, source: FromClause, role: str) -> ColumnElement[Any]:
-    """The value that plays `role`, as its kind: text, milliseconds, a number or a flag."""
+    """The value that plays `role`, as its kind: text, milliseconds, a number or a flag; NULL where it is none."""
     raw, kind = column_of(source, relation, role), types[relation.name][relation.columns[role]]
     match RELATIONS[relation.name].kind(role):
         case Kind.TEXT:
@@ -56,9 +82,15 @@ def role_of(relation: Relation, dialect: Dialect, types: Types, source: FromClau
         case Kind.INSTANT:
             return dialect.epoch_ms(raw, kind)
         case Kind.FLAG:
-            return cast(raw, Boolean)
+            return _flag(dialect.text(raw, kind))
         case Kind.NUMBER:
-            return raw
+            return dialect.number(raw, kind)
+
+
+def _flag(written: ColumnElement[str]) -> ColumnElement[bool]:
+    """True, false or, for anything else, NULL: files and SQLite keep flags as words or digits."""
+    word = func.lower(func.trim(written))
+    return case((word.in_(_YES), literal_column("1=1", Boolean)), (word.in_(_NO), literal_column("1=0", Boolean)))
 
 
 def filters_of(relation: Relation, dialect: Dialect, types: Types, source: FromClause) -> list[ColumnElement[bool]]:

@@ -142,7 +142,7 @@ class Series:
     @property
     def definition(self) -> str:
         """A hash of what is counted; counts of different definitions are never added."""
-        said = {
+        said: dict[str, object] = {
             "relations": [
                 [
                     r.name,
@@ -164,6 +164,8 @@ class Series:
             "counts": {name: [str(c.expression(Recorder())), c.op, c.quantiles] for name, c in self.counts.items()},
             "where": str(self.where(Recorder())) if self.where else "",
         }
+        if self.check.optional:
+            said["optional"] = sorted(self.check.optional.items())
         text = json.dumps(said, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -208,7 +210,8 @@ def why_off(check: Check, dataset: Dataset) -> str:
 def _missing(check: Check, dataset: Dataset) -> str:
     """Relations, roles and classes that a dataset does not declare."""
     missing = []
-    for name, role in (*check.required_roles, *((check.relation, role) for role in roles_read(check))):
+    read = ((check.relation, role) for role in roles_read(check) if role not in check.optional)
+    for name, role in (*check.required_roles, *read):
         relation = dataset.relations.get(name)
         if relation is None:
             missing.append(f"relation {name}")
@@ -268,7 +271,7 @@ def part_series(whole: Series) -> list[Series]:
     """The series of the check's parts whose roles are mapped, beside its main one."""
     found = []
     for part in whole.check.parts:
-        roles = {*part.keys, *roles_read(part)} - DERIVED
+        roles = {*part.keys, *roles_read(part)} - DERIVED - set(whole.check.optional)
         if roles <= set(whole.relation.columns):
             found.append(replace(whole, part=part.name, keys=part.keys))
     return found

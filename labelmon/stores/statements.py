@@ -32,7 +32,7 @@ from labelmon.roles import CLASS_ROLES
 from labelmon.stores.dialects import Dialect
 from labelmon.stores.folds import item_fold
 from labelmon.stores.ratings import ratings_of
-from labelmon.stores.rows import Types, column_of, filters_of, role_of, same_item, source_of, wanted_roles
+from labelmon.stores.rows import Types, column_of, filters_of, read_role, same_item, source_of, wanted_roles
 from labelmon.stores.series import Series, Span
 
 YEAR_2000_MS = 946_684_800_000
@@ -153,7 +153,7 @@ def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int
 def _events(series: Series, dialect: Dialect, types: Types, span: Span, role: str) -> Subquery:
     relation = series.relation
     source = source_of(relation)
-    picked = [role_of(relation, dialect, types, source, r).label(r) for r in wanted_roles(series)]
+    picked = [read_role(series, dialect, types, source, r).label(r) for r in wanted_roles(series)]
     raw = column_of(source, relation, role)
     kind = types[relation.name][relation.columns[role]]
     if series.partner is not None:
@@ -186,7 +186,7 @@ def _votes(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: in
     if not span.whole:
         near = dialect.near(raw, kind, span.start_ms, span.end_ms)
         filters.append(item_raw.in_(select(item_raw).select_from(source).where(*filters, near)))
-    item, label, truth = (role_of(relation, dialect, types, source, r) for r in ("item", "label", "truth"))
+    item, label, truth = (read_role(series, dialect, types, source, r) for r in ("item", "label", "truth"))
     tally = (
         select(
             item.label("item"),
@@ -231,7 +231,7 @@ def _items(
     raw = column_of(items, relation, role)
     kind = types[relation.name][relation.columns[role]]
     arrived = dialect.epoch_ms(raw, kind)
-    picked = {r: role_of(relation, dialect, types, items, r) for r in wanted_roles(series) if r != role}
+    picked = {r: read_role(series, dialect, types, items, r) for r in wanted_roles(series) if r != role}
     columns = [(arrived + delay).label("t"), arrived.label(role), *[e.label(r) for r, e in picked.items()]]
     if delay:
         columns.append((arrived + delay).label("deadline_ms"))
