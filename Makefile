@@ -7,7 +7,7 @@ DEMO_ARGS ?=
 PYTEST_ARGS ?=
 DEBIAN_TEST_PACKAGES := prometheus prometheus-alertmanager prometheus-pushgateway postgresql
 
-.PHONY: demo test test-packages lint types generate check-generated prove figures lock wheel clean
+.PHONY: demo test test-packages lint types generate check-generated prove figures real-data lock wheel clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/labelmon demo $(if $(INCIDENT),--incident $(INCIDENT)) $(DEMO_ARGS)
@@ -35,9 +35,14 @@ prove: $(VENV)/.dev
 figures: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.prove --stale
 
+# What labelmon says of the public data sets in LABELMON_DATA: docs/real-data.md, its plots, the README's table.
+real-data: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group docs
+	$(BIN)/python -m tests.benchmarks.real_data_page
+
 lock: $(VENV)/.dev
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --no-header --no-annotate pyproject.toml --group tests --group typing --group lint --group build -o constraints.txt
+	$(BIN)/uv pip compile --quiet --no-header --no-annotate pyproject.toml --group tests --group typing --group lint --group build --group docs -o constraints.txt
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel --no-isolation
