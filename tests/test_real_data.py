@@ -88,6 +88,26 @@ def test_cohens_kappa_of_a_pair(folder: Path, example: str, dataset: str, pair: 
     assert close(percent["value"], pair["percent_agreement"])
 
 
+def sides() -> Iterator[Any]:
+    for example, dataset, data, name in TASKS:
+        if "audit_cna_vs_cisa" in task(data, name):
+            audit = task(data, name)["audit_cna_vs_cisa"]
+            yield pytest.param(example, f"{dataset}-two-sides", audit, id=f"{dataset}-vendor-CISA-sklearn")
+
+
+@pytest.mark.parametrize(("example", "dataset", "audit"), [*sides()])
+def test_cohens_kappa_of_two_sides(folder: Path, example: str, dataset: str, audit: dict[str, Any]) -> None:
+    found = once(example, LATER, dataset, folder)
+
+    for labels in (
+        {},
+        dict(zip(("annotator", "other_annotator"), sorted(map(pseudonym, ("CISA", "vendor"))), strict=True)),
+    ):
+        kappa = value(found, "annotator_agreement", "cohen_kappa", **labels)
+        assert kappa["n"] == audit["n"]
+        assert close(kappa["value"], audit["cohen_kappa"])
+
+
 def golds() -> Iterator[Any]:
     for example, dataset, data, name in TASKS:
         said = task(data, name)
