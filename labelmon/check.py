@@ -27,12 +27,13 @@ class Row(Protocol):
     Text roles are text, instants whole milliseconds since 1970 (UTC), numbers numbers. Beside the mapped
     roles a row offers, by time kind: `at_ms` (the moment of the cycle; all kinds), `deadline_ms` and
     `first_label_ms` (DEADLINE over items), `first_label_ms` (SNAPSHOT over items; NULL when no label is known
-    at `at_ms`), `partner_known` (EVENT with a partner), `in_schema` (EVENT: whether the class is a declared one and
-    the schema version, where mapped and declared, one in force) and for ITEM `settled_ms`, `first_label_ms`, `ratings`
-    (distinct annotators) and `classes` (distinct labels). A row of ITEM pairs is two annotators' ratings of one
-    item: `label`, `other_label`, `annotator`, `other_annotator`, `ratings` and `fold`. A row of VOTE is one
-    item with `votes`, `good` (the chance that its most frequent label, ties broken at random, is the truth)
-    and `fold`.
+    at `at_ms`), `in_schema` (EVENT: whether the class is a declared one and the schema version, where mapped and
+    declared, one in force), for EVENT with a partner `partner_known` and `partner_<role>` (whether its item is
+    there, and what the item's last row in it said that is not younger than the event; NULL without one) and for
+    ITEM `settled_ms`, `first_label_ms`, `ratings` (distinct annotators) and `classes` (distinct labels). A row of
+    ITEM pairs is two annotators' ratings of one item: `label`, `other_label`, `annotator`, `other_annotator`,
+    `ratings` and `fold`. A row of VOTE is one item with `votes`, `good` (the chance that its most frequent label,
+    ties broken at random, is the truth) and `fold`.
     """
 
     def __getattr__(self, role: str) -> ColumnElement[Any]: ...
@@ -89,6 +90,7 @@ TimeKind = Event | Deadline | Item | Vote | Snapshot
 # Keys that no column holds: a statement makes them out of an item's ratings. `offending` is what a row's class or
 # schema version says where it is not in the schema, and '' elsewhere.
 FOLDS = 20
+PARTNER = "partner_"
 DERIVED_KEYS = frozenset({"fold", "ratings", "other_label", "other_annotator", "offending"})
 
 
@@ -137,21 +139,24 @@ class Moment:
 
 
 Estimator = Callable[[Counts, Moment], tuple[Estimate, ...]]
+Combiner = Callable[[Mapping[str, Counts], Moment], tuple[Estimate, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """A second table of a check, for estimates that need other keys or rows: by annotator, by pair, by item.
 
-    It is counted by the day. `time` is the check's own unless given. Estimates that carry a person's pseudonym
-    in their labels are shown on pages, in the API and in tickets, and never become metrics. `most` keeps only so
-    many groups of a bucket, those with most rows.
+    It is counted by the day. `time`, `relation` and `partner` are the check's own unless given. Estimates that carry a
+    person's pseudonym in their labels are shown on pages, in the API and in tickets, and never become metrics.
+    `most` keeps only so many groups of a bucket, those with most rows.
     """
 
     name: str
     keys: tuple[str, ...] = ()
     counts: Mapping[str, Column] = field(default_factory=dict)
-    estimate: Estimator
+    estimate: Estimator | None = None
+    relation: str = ""
+    partner: str = ""
     time: TimeKind | None = None
     where: Expression | None = None
     most: int | None = None
@@ -237,9 +242,10 @@ class Check:
     `relation` and `time` say which rows count and when; `keys` are optional roles to group by (used where
     mapped); `counts` are the columns beside `rows`; `where` leaves rows out. `needs_labels` joins the labels of
     each item (deadline and snapshot checks); `partner` names a relation whose items an event's item is looked up
-    in. With `history` the estimator is handed everything known up to the moment, by `bucket` (its start in
-    seconds), and picks its own periods. `min_n` of the estimate is the estimator's business. `optional` are roles
-    of the relation that the expressions read and that may be missing, each with what it then reads as (None is NULL).
+    in. `combine` is handed the counts of the check ('') and of its parts, by name, where they are known. With
+    `history` the estimator is handed everything known up to the moment, by `bucket` (its start in seconds), and
+    picks its own periods. `min_n` of the estimate is the estimator's business. `optional` are roles of the relation
+    that the expressions read and that may be missing, each with what it then reads as (None is NULL).
     """
 
     name: str
@@ -259,6 +265,7 @@ class Check:
     partner: str = ""
     history: bool = False
     parts: tuple[Part, ...] = ()
+    combine: Combiner | None = None
     settings: tuple[Setting, ...] = ()
     estimate: Estimator
     statistics: tuple[Statistic, ...]
@@ -307,7 +314,8 @@ class Check:
             found.append(f"need a name matching {NAME.pattern}")
         if self.relation not in RELATIONS:
             return [*found, f"need a relation of {', '.join(RELATIONS)}, got {self.relation!r}"]
-        roles = {*RELATIONS[self.relation].names, *DERIVED_KEYS}
+        partner = RELATIONS[self.partner].names if self.partner else ()
+        roles = {*RELATIONS[self.relation].names, *DERIVED_KEYS, *(PARTNER + role for role in partner)}
         found += [f"need keys that are roles of {self.relation}, got {key!r}" for key in self.keys if key not in roles]
         may_miss = RELATIONS[self.relation].optional
         found += [f"need optional roles of {self.relation}, got {r!r}" for r in self.optional if r not in may_miss]

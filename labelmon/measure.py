@@ -62,7 +62,8 @@ def measure(dataset: Dataset, points: Iterable[Point], now: float, alerting: Ale
     """What the ledger says as of `now`; a point whose store failed keeps its last counts and says so."""
     measurements: list[Measurement] = []
     slos: list[SloStatus] = []
-    for point in points:
+    listed = list(points)
+    for point in listed:
         if point.sampled_at is None:
             if not point.series.part:
                 slos.append(_unmeasured(dataset, point))
@@ -76,7 +77,25 @@ def measure(dataset: Dataset, points: Iterable[Point], now: float, alerting: Ale
             slos.append(_event_status(dataset, point, (start, end), alerting))
         else:
             slos.append(_gauge_status(dataset, point, point.line.totals(start, end, point.keys_scope)[ROWS]))
+    measurements += _together(dataset, [p for p in listed if p.check.combine and p.sampled_at is not None], now)
     return Board(measurements=tuple(measurements), slos=tuple(slos))
+
+
+def _together(dataset: Dataset, points: Sequence[Point], now: float) -> list[Measurement]:
+    """The estimates that need several tables of a check, for each of its objectives."""
+    tables: dict[tuple[str, str], dict[str, Counts]] = {}
+    wholes: dict[tuple[str, str], Point] = {}
+    for point in points:
+        key = (point.check.name, scope_label(point.objective.scope))
+        counts = point.line.counts(*_reach(point, now)).where(**point.keys_scope)
+        tables.setdefault(key, {})[point.series.part] = counts
+        if not point.series.part:
+            wholes[key] = point
+    return [
+        measurement
+        for key, whole in wholes.items()
+        for measurement in combined(dataset, whole.check, whole.objective, tables[key], whole.sampled_at or now)
+    ]
 
 
 def estimates(dataset: Dataset, series: Series, objective: Objective, counts: Counts, at: float) -> list[Measurement]:
@@ -85,7 +104,28 @@ def estimates(dataset: Dataset, series: Series, objective: Objective, counts: Co
     window = ""
     if isinstance(check.slo, EventSlo) or (not series.is_snapshot and not check.history):
         window = "all" if objective.window is None else format_duration(objective.window)
-    moment = Moment(
+    moment = _moment(dataset, check, objective, at)
+    return [
+        Measurement(dataset=dataset.name, check=check.name, estimate=e, window=window, labels=dict(objective.scope))
+        for e in (series.table.estimate(counts, moment) if series.table.estimate else ())
+    ]
+
+
+def combined(
+    dataset: Dataset, check: Check, objective: Objective, tables: Mapping[str, Counts], at: float
+) -> list[Measurement]:
+    """What a check says of its counts and those of its parts together."""
+    if check.combine is None or "" not in tables:
+        return []
+    window = "all" if objective.window is None else format_duration(objective.window)
+    return [
+        Measurement(dataset=dataset.name, check=check.name, estimate=e, window=window, labels=dict(objective.scope))
+        for e in check.combine(tables, _moment(dataset, check, objective, at))
+    ]
+
+
+def _moment(dataset: Dataset, check: Check, objective: Objective, at: float) -> Moment:
+    return Moment(
         at=at,
         budget=objective.budget or None,
         classes=dataset.classes,
@@ -93,10 +133,6 @@ def estimates(dataset: Dataset, series: Series, objective: Objective, counts: Co
         timezone=dataset.timezone,
         settings={setting.name: setting.default for setting in check.settings} | dict(objective.settings),
     )
-    return [
-        Measurement(dataset=dataset.name, check=check.name, estimate=e, window=window, labels=dict(objective.scope))
-        for e in series.table.estimate(counts, moment)
-    ]
 
 
 def bounds(objective: Objective, now: float, pace: Pace) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from labelmon.counts import BUCKET, Counts
 from labelmon.errors import StoreError
 from labelmon.estimators.burn import budget_remaining
 from labelmon.estimators.proportion import sufficiency
-from labelmon.measure import estimates
+from labelmon.measure import combined, estimates
 from labelmon.model import Dataset, Estimate, Measurement, SloStatus, State
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.reading import Target, describe, read_counts, targets_of
@@ -41,6 +41,7 @@ def measure_once(
     measurements: list[Measurement] = []
     slos: list[SloStatus] = []
     failures: list[str] = []
+    tables: dict[tuple[str, int], dict[str, Counts]] = {}
     for target in targets:
         try:
             counts = _read(stores[target.series.relation.store], target, at, pseudonyms, dataset.timezone)
@@ -52,8 +53,13 @@ def measure_once(
                 slos.append(status)
             continue
         measurements += estimates(dataset, target.series, target.objective, counts, at)
+        tables.setdefault((target.check.name, id(target.objective)), {})[target.series.part] = counts
         if not target.series.part:
             slos.append(_status(dataset, target, counts))
+    for target in targets:
+        if not target.series.part:
+            known = tables.get((target.check.name, id(target.objective)), {})
+            measurements += combined(dataset, target.check, target.objective, known, at)
     return Reading(
         dataset=dataset,
         measurements=tuple(measurements),

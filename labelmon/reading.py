@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from labelmon.check import DERIVED_KEYS, Check
+from labelmon.check import DERIVED_KEYS, PARTNER, Check
 from labelmon.counts import BUCKET, OTHER, ROWS, Counts
 from labelmon.errors import StoreError
 from labelmon.model import Dataset, Objective, Relation
@@ -107,9 +107,9 @@ def read_counts(
 
 def _capped(counts: Counts, series: Series) -> Counts:
     """Rare values folded into `other`; keys that speak of the same things (two labels, two people) fold alike."""
-    classes = [key for key in series.keys if key in CLASS_ROLES] if not series.classes else []
+    classes = [key for key in series.keys if key.removeprefix(PARTNER) in CLASS_ROLES] if not series.classes else []
     people = [key for key in series.keys if key in PERSON_ROLES]
-    others = [[key] for key in series.keys if key not in CLASS_ROLES | PERSON_ROLES | DERIVED_KEYS]
+    others = [[k] for k in series.keys if k.removeprefix(PARTNER) not in CLASS_ROLES | PERSON_ROLES | DERIVED_KEYS]
     for keys, most in ((classes, MOST_GROUPS), (people, MOST_PEOPLE), *((keys, MOST_GROUPS) for keys in others)):
         totals: dict[str, float] = {}
         for key in keys:

@@ -104,5 +104,15 @@ RELATIONS: Mapping[str, RelationRoles] = {
     ),
 }
 
+# When a row of a relation is final: what `latest` means of several rows of an item.
+INSTANTS: Mapping[str, str] = {
+    "items": "arrived_at",
+    "labels": "labeled_at",
+    "audits": "audited_at",
+    "reviews": "reviewed_at",
+    "validations": "checked_at",
+    "predictions": "predicted_at",
+}
+
 # Roles that name a person. Their values become pseudonyms before anything is written or shown.
 PERSON_ROLES = frozenset({"annotator", "auditor", "author", "other_annotator"})

@@ -95,7 +95,7 @@ def incidents() -> dict[str, Incident]:
         ),
         "annotator": Incident(
             name="annotator",
-            story="one reader in four guesses: she disagrees with the others, and a fifth of all labels is wrong",
+            story="one reader in four has mixed up the classes: others disagree with her, a quarter of labels is wrong",
             start=_tire_reader,
             heal=_rest_reader,
             expected=(

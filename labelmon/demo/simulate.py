@@ -55,7 +55,7 @@ _INSERTS = {
 class World:
     """The simulated pipeline; the flags are what goes wrong in an incident.
 
-    `broken_tool` shifts the class of most labels, whoever reads; `careless` names a reader who guesses;
+    `broken_tool` shifts the class of most labels, whoever reads; `careless` names a reader who is nearly always wrong;
     `other_patients` changes what there is to see; `renamed_classes` spells the classes otherwise.
     """
 
@@ -157,7 +157,7 @@ class World:
             yield audited, "audits", (item, found, right, first, "auditor-eve", _iso(audited))
 
     def _reading(self, seen: str, reader: str) -> str:
-        wrong_rate = 0.8 if reader == self.careless else 1 - SKILL[reader]
+        wrong_rate = 0.95 if reader == self.careless else 1 - SKILL[reader]
         return self._other(seen) if self.rng.random() < wrong_rate else seen
 
     def _spelt(self, finding: str) -> str:

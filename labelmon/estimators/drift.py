@@ -146,13 +146,13 @@ def _periods(counts: Counts, moment: Moment, key: str) -> tuple[Array, Array, li
     frame = counts.frame
     days = 7 if moment.settings["period"] == "week" else 1
     end = -(-int(moment.at) // 3600) * 3600
-    edge = _back(end, days, moment.timezone)
+    edge = back(end, days, moment.timezone)
     starts = frame[BUCKET].to_numpy(np.int64)
     within = (starts >= edge) & (starts < end)
     if moment.settings["baseline"] == "trailing":
         before = np.zeros(len(starts), dtype=bool)
         for week in range(1, TRAILING + 1):
-            low, high = (_back(instant, 7 * week, moment.timezone) for instant in (edge, end))
+            low, high = (back(instant, 7 * week, moment.timezone) for instant in (edge, end))
             before |= (starts >= low) & (starts < high)
     else:
         before = _previous(starts, edge, days, moment.timezone)
@@ -174,14 +174,14 @@ def _previous(starts: NDArray[np.int64], edge: int, days: int, timezone: str) ->
         return np.zeros(len(starts), dtype=bool)
     newest = int(older.max())
     skipped = max(0, (edge - newest) // (days * 86_400) - 1)
-    high = _back(edge, days * skipped, timezone)
-    low = _back(high, days, timezone)
+    high = back(edge, days * skipped, timezone)
+    low = back(high, days, timezone)
     while newest < low:
-        high, low = low, _back(low, days, timezone)
+        high, low = low, back(low, days, timezone)
     return (starts >= low) & (starts < high)
 
 
-def _back(instant: int, days: int, timezone: str) -> int:
+def back(instant: int, days: int, timezone: str) -> int:
     """So many local days before: the same time of day, whatever daylight saving did in between."""
     zone = ZoneInfo(timezone)
     local = datetime.fromtimestamp(instant, UTC).astimezone(zone)

@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeEngine
 from labelmon.model import Relation
 from labelmon.roles import RELATIONS, Kind
 from labelmon.stores.dialects import Dialect
-from labelmon.stores.series import DERIVED, Series, roles_read
+from labelmon.stores.series import Series, derived, roles_read
 
 _TYPES: dict[Kind, TypeEngine[Any]] = {
     Kind.TEXT: Text(),
@@ -47,7 +47,7 @@ def wanted_roles(series: Series) -> tuple[str, ...]:
     """The roles that a series reads or groups by."""
     judged = series.schema_roles if series.judges_schema else ()
     named = (*roles_read(series.table, series.where), *series.keys, *series.scope, *judged)
-    return tuple(role for role in dict.fromkeys(named) if role not in DERIVED)
+    return tuple(role for role in dict.fromkeys(named) if not derived(role))
 
 
 def source_of(relation: Relation, alias: str = "source") -> FromClause:

@@ -10,11 +10,23 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, column
 
-from labelmon.check import DERIVED_KEYS, Check, Column, Expression, GaugeSlo, Item, Part, Snapshot, TimeKind
+from labelmon.check import (
+    DERIVED_KEYS,
+    PARTNER,
+    Check,
+    Column,
+    Event,
+    Expression,
+    GaugeSlo,
+    Item,
+    Part,
+    Snapshot,
+    TimeKind,
+)
 from labelmon.counts import Op
 from labelmon.durations import format_duration
 from labelmon.model import DAY, HOUR, Dataset, Objective, Relation
-from labelmon.roles import RELATIONS
+from labelmon.roles import INSTANTS, RELATIONS
 
 # What a row offers beside its roles (see labelmon.check.Row).
 DERIVED = frozenset(
@@ -69,6 +81,7 @@ class Series:
     part: str = ""
     partner: Relation | None = None
     untimed: bool = False
+    others: Mapping[str, Relation] = field(default_factory=dict, repr=False)  # what parts may count instead
 
     @property
     def table(self) -> Check | Part:
@@ -88,7 +101,10 @@ class Series:
     @property
     def where(self) -> Expression | None:
         """Which rows are left out."""
-        return self.table.where or self.check.where
+        table = self.table
+        if isinstance(table, Part) and table.relation:  # rows of another relation have other roles
+            return table.where
+        return table.where or self.check.where
 
     @property
     def most(self) -> int | None:
@@ -199,7 +215,22 @@ def roles_read(table: Check | Part, where: Expression | None = None) -> tuple[st
         expressions.append(chosen)
     for expression in expressions:
         expression(recorder)
-    return tuple(role for role in recorder.read if role not in DERIVED)
+    return tuple(role for role in recorder.read if not derived(role))
+
+
+def partner_roles(table: Check | Part, where: Expression | None) -> tuple[str, ...]:
+    """The partner's roles that a table reads or groups by."""
+    recorder = Recorder()
+    for expression in (*(counted.expression for counted in table.counts.values()), where):
+        if expression is not None:
+            expression(recorder)
+    named = (name for name in (*recorder.read, *table.keys) if name.startswith(PARTNER) and name not in DERIVED)
+    return tuple(dict.fromkeys(name.removeprefix(PARTNER) for name in named))
+
+
+def derived(role: str) -> bool:
+    """Whether a statement makes `role` out of others."""
+    return role in DERIVED or role.startswith(PARTNER)
 
 
 def why_off(check: Check, dataset: Dataset) -> str:
@@ -211,7 +242,10 @@ def _missing(check: Check, dataset: Dataset) -> str:
     """Relations, roles and classes that a dataset does not declare."""
     missing = []
     read = ((check.relation, role) for role in roles_read(check) if role not in check.optional)
-    for name, role in (*check.required_roles, *read):
+    joined = partner_roles(check, check.where)
+    if joined:
+        joined = (*joined, INSTANTS[check.partner])
+    for name, role in (*check.required_roles, *read, *((check.partner, role) for role in joined)):
         relation = dataset.relations.get(name)
         if relation is None:
             missing.append(f"relation {name}")
@@ -263,6 +297,7 @@ def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
         settle=objective.settle if item else 0.0,
         overlap=objective.overlap if item else 2,
         partner=dataset.relations[check.partner] if check.partner else None,
+        others=dataset.relations if any(part.relation or part.partner for part in check.parts) else {},
         untimed=item and "labeled_at" not in relation.columns,
     )
 
@@ -271,11 +306,25 @@ def part_series(whole: Series) -> list[Series]:
     """The series of the check's parts whose roles are mapped, beside its main one."""
     found = []
     for part in whole.check.parts:
-        roles = {*part.keys, *roles_read(part)} - DERIVED - set(whole.check.optional)
-        if roles <= set(whole.relation.columns):
-            found.append(replace(whole, part=part.name, keys=part.keys))
+        relation = whole.others.get(part.relation) if part.relation else whole.relation
+        partner = whole.others.get(part.partner) if part.partner else whole.partner
+        joined = partner_roles(part, part.where)
+        if relation is None or (joined and not _joins(relation, partner, joined)):
+            continue
+        roles = {role for role in (*part.keys, *roles_read(part)) if not derived(role)} - set(whole.check.optional)
+        if isinstance(part.time, Event):
+            roles.add(part.time.instant)
+        if roles <= set(relation.columns):
+            found.append(replace(whole, part=part.name, keys=part.keys, relation=relation, partner=partner))
     return found
 
 
+def _joins(relation: Relation, partner: Relation | None, roles: tuple[str, ...]) -> bool:
+    """Whether the partner's last row of an item can be looked up, with these roles."""
+    if partner is None or partner.store != relation.store:
+        return False
+    return {*roles, INSTANTS[partner.name]} <= set(partner.columns)
+
+
 def _mapped(keys: tuple[str, ...], relation: Relation) -> tuple[str, ...]:
-    return tuple(key for key in keys if key in relation.columns or key in DERIVED_KEYS)
+    return tuple(key for key in keys if key in relation.columns or derived(key))

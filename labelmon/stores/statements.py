@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     ColumnElement,
+    FromClause,
     Select,
     Subquery,
     Text,
@@ -25,15 +26,15 @@ from sqlalchemy import (
     select,
 )
 
-from labelmon.check import Deadline, Event, Item, Snapshot, Vote, quantile_column
+from labelmon.check import PARTNER, Deadline, Event, Item, Snapshot, Vote, quantile_column
 from labelmon.counts import BUCKET, OTHER, ROWS
 from labelmon.model import Relation
-from labelmon.roles import CLASS_ROLES
+from labelmon.roles import CLASS_ROLES, INSTANTS
 from labelmon.stores.dialects import Dialect
 from labelmon.stores.folds import item_fold
 from labelmon.stores.ratings import ratings_of
-from labelmon.stores.rows import Types, column_of, filters_of, read_role, same_item, source_of, wanted_roles
-from labelmon.stores.series import Series, Span
+from labelmon.stores.rows import Types, column_of, filters_of, read_role, role_of, same_item, source_of, wanted_roles
+from labelmon.stores.series import Series, Span, partner_roles
 
 YEAR_2000_MS = 946_684_800_000
 SHOWN = 64  # characters of a value that is not in the schema
@@ -163,6 +164,10 @@ def _events(series: Series, dialect: Dialect, types: Types, span: Span, role: st
             select(literal(1)).select_from(partner).where(same, *filters_of(series.partner, dialect, types, partner))
         )
         picked.append(case((there, 1), else_=0).label("partner_known"))
+        at = dialect.epoch_ms(raw, kind)
+        for wanted in partner_roles(series.table, series.where):
+            value = _last_of(series, dialect, types, source, series.partner, wanted, at)
+            picked.append(value.label(PARTNER + wanted))
     return (
         select(dialect.epoch_ms(raw, kind).label("t"), *picked)
         .select_from(source)
@@ -171,6 +176,31 @@ def _events(series: Series, dialect: Dialect, types: Types, span: Span, role: st
             dialect.near(raw, kind, span.start_ms, span.end_ms),
         )
         .subquery("rows_")
+    )
+
+
+def _last_of(
+    series: Series,
+    dialect: Dialect,
+    types: Types,
+    source: FromClause,
+    relation: Relation,
+    role: str,
+    at: ColumnElement[int],
+) -> ColumnElement[Any]:
+    """What the partner's last row of the item says that was there at `at`; NULL without one."""
+    partner = source_of(relation, "last_")
+    instant = INSTANTS[relation.name]
+    when = dialect.epoch_ms(column_of(partner, relation, instant), types[relation.name][relation.columns[instant]])
+    value = role_of(relation, dialect, types, partner, role)
+    same = same_item(dialect, types, (source, series.relation), (partner, relation))
+    return (
+        select(value)
+        .select_from(partner)
+        .where(same, *filters_of(relation, dialect, types, partner), when <= at)
+        .order_by(when.desc(), case((value.is_(None), 1), else_=0), value)  # engines differ in where NULL sorts
+        .limit(1)
+        .scalar_subquery()
     )
 
 
@@ -355,6 +385,6 @@ def _value(series: Series, name: str, view: _View) -> ColumnElement[Any]:
 def _key(series: Series, key: str, value: ColumnElement[Any]) -> ColumnElement[Any]:
     """A key as it is grouped: unknown is '', and classes that nobody declared fold into `other` in the store."""
     known = func.coalesce(value, literal_column("''"))
-    if key in CLASS_ROLES and series.classes:
+    if key.removeprefix(PARTNER) in CLASS_ROLES and series.classes:
         return case((known.in_(series.classes), known), else_=literal_column(f"'{OTHER}'"))
     return known
