@@ -267,7 +267,7 @@ class Check:
     parts: tuple[Part, ...] = ()
     combine: Combiner | None = None
     settings: tuple[Setting, ...] = ()
-    estimate: Estimator
+    estimate: Estimator | None = None
     statistics: tuple[Statistic, ...]
     slo: EventSlo | GaugeSlo
     severities: tuple[Severity, ...]

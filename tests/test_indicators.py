@@ -13,8 +13,9 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from labelmon.check import Moment
 from labelmon.counts import ROWS, Counts, Op
 from labelmon.estimators.corrections import corrected_for_misses
+from labelmon.estimators.multiplicity import benjamini_hochberg, holm
 from labelmon.estimators.sources import newcombe
-from labelmon.estimators.starvation import holm, low_tail, overdispersion
+from labelmon.estimators.starvation import low_tail, overdispersion
 from tests.full_store import day, once, one
 
 
@@ -291,10 +292,11 @@ def test_low_tails_are_those_of_scipy() -> None:
     assert low_tail(1e12, many) == pytest.approx(poisson.cdf(1e12, 1e12), abs=0.05)
 
 
-def test_holms_correction_is_that_of_statsmodels() -> None:
+def test_adjusted_p_values_are_those_of_statsmodels() -> None:
     for seed in range(20):
         p = np.random.default_rng(seed).uniform(0, 0.2, 7).tolist()
         assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+        assert benjamini_hochberg(p) == pytest.approx(multipletests(p, method="fdr_bh")[1])
 
 
 def test_healthy_classes_hardly_ever_starve() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +9,7 @@ from labelmon.check import Estimator, Moment, Setting
 from labelmon.counts import BUCKET, OTHER, ROWS, Counts
 from labelmon.estimators.breakdown import census, unknown
 from labelmon.estimators.drift import back
+from labelmon.estimators.multiplicity import holm
 from labelmon.model import Estimate
 
 ALPHA = 0.001
@@ -85,16 +84,6 @@ def low_tail(k: float, past: NDArray[np.float64], beyond: float = 0.0) -> float:
         return float(gammaincc(k + 1, mean))
     size = 1 / extra
     return float(betainc(size, k + 1, size / (size + mean)))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p-values, in the order given (S. Holm 1979, Scand. J. Statist. 6:65)."""
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    adjusted, worst = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(order):
-        worst = max(worst, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = worst
-    return adjusted
 
 
 def _table(counts: Counts, moment: Moment, key: str) -> tuple[NDArray[np.float64], list[str]]:
