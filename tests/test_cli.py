@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from labelmon.checks import catalogue
 from tests.world import NOW, World, iso
 
 GOOD = """
@@ -78,7 +79,7 @@ datasets:
     assert done.returncode == 2
     assert "hunter2" not in done.stdout + done.stderr
     assert done.stderr == (
-        """bad.yaml:2: stores.w.statement_timout: unknown key
+        f"""bad.yaml:2: stores.w.statement_timout: unknown key
   known: files, max_concurrency, statement_timeout, url   did you mean "statement_timeout"?
 bad.yaml:3: stores.v.url: need a sqlite, duckdb or postgresql URL, got oracle
   other engines: export to files, or wait for a later release
@@ -90,7 +91,7 @@ bad.yaml:8: datasets.radiology.classes: each class once, repeated: yes
 bad.yaml:10: datasets.radiology.relations.audits.columns.thruth: unknown column role
   known: annotator, audited_at, auditor, cluster, gold, ingested_at, item, label, seeded, selection, stratum, truth, weight   did you mean "truth"?
 bad.yaml:12: datasets.radiology.objectives.label_acuracy: unknown check
-  known: annotator_agreement, label_accuracy, label_backlog, label_coverage, label_drift, label_join, label_latency, prediction_drift, prediction_join, prediction_validated   did you mean "label_accuracy"?
+  known: {', '.join(check.name for check in catalogue())}   did you mean "label_accuracy"?
 bad.yaml:13: datasets.radiology.objectives.label_accuracy.target: need a share above 0 and at most 1, got 1.5
 bad.yaml:14: datasets.radiology: duplicate key, first on line 5
   keep one of the two
@@ -227,8 +228,7 @@ def test_a_dead_store_is_the_worlds_failure(folder: Path) -> None:
         (
             ("explain", "label_speed"),
             (
-                "labelmon: unknown check 'label_speed'; known: annotator_agreement, label_accuracy, label_backlog, label_coverage, label_drift, "
-                "label_join, label_latency, prediction_drift, prediction_join, prediction_validated\n"
+                f"labelmon: unknown check 'label_speed'; known: {', '.join(check.name for check in catalogue())}\n"
             ),
         ),
         (

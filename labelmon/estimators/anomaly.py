@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from labelmon.check import Combiner, Moment
 from labelmon.counts import OTHER, ROWS, Counts
-from labelmon.estimators.breakdown import census, unknown
+from labelmon.estimators.breakdown import census, share, unknown
 from labelmon.estimators.multiplicity import benjamini_hochberg
 from labelmon.model import Estimate, State
 
@@ -97,7 +97,7 @@ def annotators_at_fault(*, part: str, wrong: str) -> Combiner:
     """A combiner over the part's counts by `annotator`: how many are judged and flagged, and each one's figures.
 
     `error_rate` is the mean of the posterior of the annotator's error rate given peers and own audits, with its 95 %
-    credible interval.
+    credible interval; of who is flagged the share of the own audits with Wilson's.
     """
 
     def combine(tables: Mapping[str, Counts], moment: Moment) -> tuple[Estimate, ...]:
@@ -132,6 +132,9 @@ def _person(
 ) -> tuple[Estimate, ...]:
     from scipy.special import betaincinv  # noqa: PLC0415  heavy, and only here
 
+    if flagged:  # not one of the peers: the own audits alone
+        own = share("error_rate", float(errors[index]), float(audits[index]), labels={"annotator": name})
+        return own, *_verdict(name, float(audits[index]), p_value, flagged=True)
     others = np.arange(len(audits)) != index
     a, b = fit_skill(errors[others], audits[others]).shape
     k, n = float(errors[index]), float(audits[index])
@@ -140,6 +143,13 @@ def _person(
     low, high = (float(betaincinv(a, b, q)) for q in (0.025, 0.975))
     return (
         Estimate(statistic="error_rate", value=a / (a + b), low=low, high=high, n=n, labels=labels, state=State.OK),
+        *_verdict(name, n, p_value, flagged=False),
+    )
+
+
+def _verdict(name: str, n: float, p_value: float, *, flagged: bool) -> tuple[Estimate, Estimate]:
+    labels = {"annotator": name}
+    return (
         Estimate(statistic="peer_p_value", value=p_value, n=n, labels=labels),
         Estimate(statistic="flagged", value=float(flagged), n=n, labels=labels),
     )
