@@ -17,7 +17,7 @@ from labelmon.model import Estimate, State
 Array = NDArray[np.float64]
 FEWEST_AUDITS = 20
 FEWEST_PEERS = 4
-FALSE_DISCOVERY = 0.02
+FALSE_DISCOVERY = 0.01
 # Where peers are few their spread is hardly known: it is mixed with a usual one, worth so many annotators.
 USUAL_SPREAD, USUAL_WEIGHT = 0.01, 4.0
 
@@ -71,26 +71,27 @@ def upper_tail(errors: float, audits: float, skill: Skill) -> float:
 def judge(errors: Array, audits: Array) -> tuple[list[float], list[bool]]:
     """Each annotator's p-value among peers, adjusted for all of them, and whether it is flagged.
 
-    Everybody is held against the others. Who is flagged leaves the peers and the rest are judged again, so that one
-    bad annotator cannot hide another.
+    Everybody is held against the others. So that two bad annotators do not hide each other, the worst few, a quarter
+    at most, are also taken out together and held against the rest: the largest such group whose every member stands
+    apart is flagged.
     """
-    flagged = np.zeros(len(audits), dtype=bool)
-    adjusted = [1.0] * len(audits)
-    for _ in range(len(audits)):
-        raw = []
-        for index in range(len(audits)):
-            others = ~flagged
-            others[index] = False
-            if others.sum() < FEWEST_PEERS:
-                raw.append(1.0 if not flagged[index] else adjusted[index])
-                continue
-            raw.append(upper_tail(errors[index], audits[index], fit_skill(errors[others], audits[others])))
+    everybody = np.arange(len(audits))
+    alone = [
+        upper_tail(errors[i], audits[i], fit_skill(errors[everybody != i], audits[everybody != i])) for i in everybody
+    ]
+    worst = np.argsort(-errors / audits, kind="stable")
+    for size in range(len(audits) // 4, 0, -1):
+        suspects, rest = worst[:size], worst[size:]
+        if len(rest) < FEWEST_PEERS:
+            continue
+        skill = fit_skill(errors[rest], audits[rest])
+        raw = list(alone)
+        for i in suspects:
+            raw[i] = upper_tail(errors[i], audits[i], skill)
         adjusted = benjamini_hochberg(raw)
-        found = flagged | (np.array(adjusted) < FALSE_DISCOVERY)
-        if (found == flagged).all():
-            break
-        flagged = found
-    return adjusted, [bool(one) for one in flagged]
+        if all(adjusted[i] < FALSE_DISCOVERY for i in suspects):
+            return adjusted, [bool(i in suspects) for i in everybody]
+    return benjamini_hochberg(alone), [False] * len(audits)
 
 
 def annotators_at_fault(*, part: str, wrong: str) -> Combiner:

@@ -36,7 +36,13 @@ PROOFS = (
         seed=1,
         n=10_000_000,
         arguments=("--rows", "10000000", "--seed", "1"),
-        covers=("labelmon/stores", "labelmon/once.py", "labelmon/reading.py", "labelmon/counts.py", "labelmon/checks"),
+        covers=(
+            "labelmon/stores",
+            "labelmon/once.py",
+            "labelmon/reading.py",
+            "labelmon/counts.py",
+            *(f"labelmon/checks/label_{name}.py" for name in ("accuracy", "latency", "backlog")),
+        ),
     ),
     Proof(
         name="interval_coverage",
@@ -45,7 +51,7 @@ PROOFS = (
         seed=1,
         n=1000,
         arguments=("--seed", "1", "--replicates", "1000"),
-        covers=("labelmon/estimators",),
+        covers=tuple(f"labelmon/estimators/{name}.py" for name in ("proportion", "agreement", "kappa", "jackknife")),
     ),
     Proof(
         name="real_data",
@@ -58,8 +64,9 @@ PROOFS = (
             "labelmon/stores",
             "labelmon/once.py",
             "labelmon/reading.py",
-            "labelmon/estimators",
-            "labelmon/checks",
+            *(f"labelmon/estimators/{name}.py" for name in ("proportion", "agreement", "kappa", "jackknife", "drift", "queue", "coverage")),
+            *(f"labelmon/checks/label_{name}.py" for name in ("accuracy", "backlog", "coverage", "drift", "join")),
+            *(f"labelmon/checks/{name}.py" for name in ("annotator_agreement", "prediction_drift", "prediction_validated")),
             "examples",
         ),
     ),
@@ -70,7 +77,12 @@ PROOFS = (
         seed=1,
         n=365,
         arguments=("--days", "365", "--seed", "1"),
-        covers=("labelmon/ledger.py", "labelmon/cells.py", "labelmon/recount.py", "labelmon/checks"),
+        covers=(
+            "labelmon/ledger.py",
+            "labelmon/cells.py",
+            "labelmon/recount.py",
+            *(f"labelmon/checks/label_{name}.py" for name in ("accuracy", "latency", "backlog")),
+        ),
     ),
 )
 
