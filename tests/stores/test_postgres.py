@@ -407,7 +407,9 @@ def test_what_was_read_stays_read_when_the_connection_ends_after_it(postgres: Cl
     with open_store(spec(postgres.url())).snapshot() as reader:
         ((pid,),) = reader.fetch(text("SELECT pg_backend_pid()"))
         with postgres.connect() as db:
-            db.execute("SELECT pg_terminate_backend(%s)", (pid,))
+            ended = db.execute("SELECT pg_terminate_backend(%s)", (pid,)).fetchone()
+
+    assert ended == (True,)  # and closing the reader did not fail for it
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
