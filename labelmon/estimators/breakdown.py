@@ -12,8 +12,6 @@ LABEL_OF = {
     "label": "class",
     "predicted": "class",
     "expected_class": "class",
-    "partner_predicted": "predicted",
-    "label_source": "label_source",
 }
 FEWEST = 20
 MOST_GROUPS = 50

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from labelmon.check import Estimator, Moment
 from labelmon.counts import ROWS, Counts
-from labelmon.model import Estimate, State
-
-FEWEST = 20
-LABEL_OF = {"expected_class": "class"}
+from labelmon.estimators.breakdown import FEWEST, LABEL_OF, census, unknown
+from labelmon.model import Estimate
 
 
 def coverage_of(good: str, statistic: str, worst: str) -> Estimator:
@@ -15,25 +13,17 @@ def coverage_of(good: str, statistic: str, worst: str) -> Estimator:
 
     def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:  # noqa: ARG001  a census has no moment
         if counts.rows == 0:
-            return tuple(
-                Estimate(statistic=name, value=None, state=State.INSUFFICIENT, reason="no items")
-                for name in (statistic, worst)
-            )
-        found = [_share(statistic, counts.total(good) or 0.0, counts.rows)]
+            return tuple(unknown(name, "no items") for name in (statistic, worst))
+        found = [census(statistic, (counts.total(good) or 0.0) / counts.rows, counts.rows)]
         groups = []
         for key in counts.keys:
             frame = counts.project((key,)).frame
             for value, rows, covered in zip(frame[key], frame[ROWS], frame[good], strict=True):
                 if value:
-                    groups.append(_share(statistic, covered, rows, {LABEL_OF.get(key, key): str(value)}))
+                    groups.append(census(statistic, covered / rows, rows, {LABEL_OF.get(key, key): str(value)}))
         enough = [group for group in groups if group.n >= FEWEST]
         least = min(enough, key=lambda group: group.value or 0.0, default=found[0])
-        found.append(_share(worst, (least.value or 0.0) * least.n, least.n))
+        found.append(census(worst, least.value or 0.0, least.n))
         return (*found, *groups)
 
     return estimate
-
-
-def _share(name: str, covered: float, rows: float, labels: dict[str, str] | None = None) -> Estimate:
-    value = covered / rows
-    return Estimate(statistic=name, value=value, low=value, high=value, n=rows, labels=labels or {})

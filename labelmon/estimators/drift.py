@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from labelmon.check import Estimator, Moment, Setting
 from labelmon.counts import BUCKET, ROWS, Counts
+from labelmon.estimators.breakdown import census
 from labelmon.model import Estimate, State
 
 Array = NDArray[np.float64]
@@ -81,9 +82,11 @@ def drift_of(key: str) -> Estimator:
     def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
         current, baseline, classes = _periods(counts, moment, key)
         n, m = float(current.sum()), float(baseline.sum())
-        found = [_census("label_count", n)]
+        found = [census("label_count", n, n)]
         found += [
-            _census("label_count", float(rows), label) for label, rows in zip(classes, current, strict=True) if rows > 0
+            census("label_count", float(rows), float(rows), {"class": label})
+            for label, rows in zip(classes, current, strict=True)
+            if rows > 0
         ]
         if n == 0 or m == 0:
             reason = "nothing in the period" if n == 0 else "nothing in the baseline"
@@ -216,8 +219,3 @@ def _js_error(p: Array, q: Array, n: float, m: float) -> float:
         slope = np.log(2 * one[held] / (one[held] + other[held])) / 2
         total += float((one[held] * slope**2).sum() - (one[held] * slope).sum() ** 2) / size
     return sqrt(max(0.0, total))
-
-
-def _census(name: str, value: float, label: str | None = None) -> Estimate:
-    labels = {} if label is None else {"class": label}
-    return Estimate(statistic=name, value=value, low=value, high=value, n=value, labels=labels)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labelmon.check import Estimator, Moment, quantile_column
 from labelmon.counts import Counts
+from labelmon.estimators.breakdown import census, unknown
 from labelmon.model import Estimate, State
 
 
@@ -16,30 +17,22 @@ def queue_ages(since: str, quantiles: tuple[float, ...], size: str) -> Estimator
 
     def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
         waiting = counts.rows
-        found = [_census(size, waiting, waiting)]
+        found = [census(size, waiting, waiting)]
         if waiting == 0:
             # An empty queue has a size, 0, but no oldest item: an age of 0 would be made up.
             quantile_names = (f"{quantile_column('age', q)}_seconds" for q in quantiles)
             names = ["oldest_age_seconds", *quantile_names, *(["age_max_seconds"] if quantiles else [])]
-            return (*found, *(_absent(name) for name in names))
+            return (*found, *(unknown(name, "nothing waits", state=State.NOT_COMPUTABLE) for name in names))
         oldest = counts.total(since)
         if oldest is not None:
-            found.append(_census("oldest_age_seconds", moment.at - oldest / 1000, waiting))
+            found.append(census("oldest_age_seconds", moment.at - oldest / 1000, waiting))
         for quantile in quantiles:
             column = quantile_column("age", quantile)
             since_ms = counts.total(column)
             if since_ms is not None:
-                found.append(_census(f"{column}_seconds", since_ms / 1000, waiting))
+                found.append(census(f"{column}_seconds", since_ms / 1000, waiting))
         if oldest is not None and quantiles:
-            found.append(_census("age_max_seconds", moment.at - oldest / 1000, waiting))
+            found.append(census("age_max_seconds", moment.at - oldest / 1000, waiting))
         return tuple(found)
 
     return estimate
-
-
-def _census(name: str, value: float, n: float) -> Estimate:
-    return Estimate(statistic=name, value=value, low=value, high=value, n=n)
-
-
-def _absent(name: str) -> Estimate:
-    return Estimate(statistic=name, value=None, state=State.NOT_COMPUTABLE, reason="nothing waits")
