@@ -321,6 +321,8 @@ class Check:
         found += [f"need optional roles of {self.relation}, got {r!r}" for r in self.optional if r not in may_miss]
         if not self.statistics:
             found.append("need at least one statistic")
+        if self.estimate is None and self.combine is None:
+            found.append("need an estimate, or a combine")
         if isinstance(self.slo, EventSlo) and self.slo.good not in self.counts:
             found.append(f"need `good` to be a counted column, got {self.slo.good!r}")
         if isinstance(self.slo, EventSlo) and isinstance(self.time, Snapshot):

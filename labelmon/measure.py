@@ -30,7 +30,8 @@ from labelmon.stores import Series
 from labelmon.timeline import Timeline
 
 # The last estimates of a series that is counted by the hour or the day, under what they were made of.
-Memo = dict[str, tuple[tuple[int, int, int], list[Measurement]]]
+Memo = dict[str, tuple[tuple[object, ...], list[Measurement]]]
+COMBINED = "combined "  # no scope begins like this: a scope is key=value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ class Point:
     profile: str
     pace: Pace
     keys_scope: Mapping[str, str] = field(default_factory=dict)
+    narrowed: bool = True
     memo: Memo = field(default_factory=dict)
 
 
@@ -77,25 +79,32 @@ def measure(dataset: Dataset, points: Iterable[Point], now: float, alerting: Ale
             slos.append(_event_status(dataset, point, (start, end), alerting))
         else:
             slos.append(_gauge_status(dataset, point, point.line.totals(start, end, point.keys_scope)[ROWS]))
-    measurements += _together(dataset, [p for p in listed if p.check.combine and p.sampled_at is not None], now)
+    measurements += _together(dataset, listed, now)
     return Board(measurements=tuple(measurements), slos=tuple(slos))
 
 
 def _together(dataset: Dataset, points: Sequence[Point], now: float) -> list[Measurement]:
-    """The estimates that need several tables of a check, for each of its objectives."""
-    tables: dict[tuple[str, str], dict[str, Counts]] = {}
-    wholes: dict[tuple[str, str], Point] = {}
+    """The estimates that need several tables of a check, for each of its objectives.
+
+    They are made anew when a part was counted again, not with every cycle of the check's own counts.
+    """
+    groups: dict[tuple[str, str], dict[str, Point]] = {}
     for point in points:
-        key = (point.check.name, scope_label(point.objective.scope))
-        counts = point.line.counts(*_reach(point, now)).where(**point.keys_scope)
-        tables.setdefault(key, {})[point.series.part] = counts
-        if not point.series.part:
-            wholes[key] = point
-    return [
-        measurement
-        for key, whole in wholes.items()
-        for measurement in combined(dataset, whole.check, whole.objective, tables[key], whole.sampled_at or now)
-    ]
+        if point.check.combine and point.sampled_at is not None and point.narrowed:
+            groups.setdefault((point.check.name, scope_label(point.objective.scope)), {})[point.series.part] = point
+    found: list[Measurement] = []
+    for (_, scope), group in groups.items():
+        whole = group.get("")
+        if whole is None:
+            continue
+        stamp = tuple((part, p.line.version, *_reach(p, now)) for part, p in sorted(group.items()) if part)
+        slot = f"{COMBINED}{scope}"
+        if slot not in whole.memo or whole.memo[slot][0] != stamp or not stamp:
+            tables = {part: p.line.counts(*_reach(p, now)).where(**p.keys_scope) for part, p in group.items()}
+            made = combined(dataset, whole.check, whole.objective, tables, whole.sampled_at or now)
+            whole.memo[slot] = (stamp, made)
+        found += whole.memo[slot][1]
+    return found
 
 
 def estimates(dataset: Dataset, series: Series, objective: Objective, counts: Counts, at: float) -> list[Measurement]:
@@ -148,7 +157,9 @@ def _reach(point: Point, now: float) -> tuple[int, int]:
         return newest, newest + 1
     if point.check.history and not point.series.part:  # the hour that has begun is in it, as far as it is counted
         return 0, floor_to(now - point.pace.visibility, HOUR) + HOUR
-    return bounds(point.objective, now, point.pace)
+    start, end = bounds(point.objective, now, point.pace)
+    # The buckets of a part are days: the one that has begun is in it too, as far as it is counted.
+    return start, end + point.pace.bucket if point.series.part else end
 
 
 def _estimated(dataset: Dataset, point: Point, start: int, end: int) -> list[Measurement]:

@@ -53,7 +53,8 @@ def measure_once(
                 slos.append(status)
             continue
         measurements += estimates(dataset, target.series, target.objective, counts, at)
-        tables.setdefault((target.check.name, id(target.objective)), {})[target.series.part] = counts
+        if target.narrowed:
+            tables.setdefault((target.check.name, id(target.objective)), {})[target.series.part] = counts
         if not target.series.part:
             slos.append(_status(dataset, target, counts))
     for target in targets:
@@ -82,11 +83,11 @@ def span_of(target: Target, at: float, timezone: str = "UTC") -> Span:
 
 def _read(store: Store, target: Target, at: float, pseudonyms: Pseudonyms, timezone: str) -> Counts:
     """The counts behind an objective, ready for its estimator."""
-    series, objective = target.series, target.objective
+    series = target.series
     with store.snapshot() as reader:
         types = describe(reader, series, {})
         counts = read_counts(reader, series, types, span_of(target, at, timezone), int(at * 1000), pseudonyms)
-    counts = counts.where(**{k: v for k, v in objective.scope.items() if k in series.keys})
+    counts = counts.where(**target.keys_scope)
     if series.check.history and not series.part:
         return counts.in_seconds()
     return counts.project([key for key in counts.keys if key != BUCKET])

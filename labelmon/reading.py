@@ -10,7 +10,7 @@ from labelmon.counts import BUCKET, OTHER, ROWS, Counts
 from labelmon.errors import StoreError
 from labelmon.model import Dataset, Objective, Relation
 from labelmon.pseudonyms import Pseudonyms
-from labelmon.roles import CLASS_ROLES, PERSON_ROLES
+from labelmon.roles import CLASS_ROLES, PERSON_ROLES, SCOPE_ROLES
 from labelmon.stores import Reader, Series, Span, earliest_statement, statement
 from labelmon.stores.series import part_series, series_for, why_off
 
@@ -26,6 +26,21 @@ class Target:
     check: Check
     objective: Objective
     series: Series
+
+    @property
+    def keys_scope(self) -> dict[str, str]:
+        """The part of the scope that picks keys of the series, by key; a deadline's `within` is the series itself."""
+        found = {}
+        for name, value in self.objective.scope.items():
+            key = next((key for key in SCOPE_ROLES.get(name, (name,)) if key in self.series.keys), None)
+            if key is not None:
+                found[key] = value
+        return found
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether the series can be narrowed to all of the scope; a part that lacks a key of it cannot."""
+        return len(self.keys_scope) == len(self.objective.scope.keys() - {"within", *self.series.scope})
 
 
 def targets_of(dataset: Dataset, catalogue: Sequence[Check]) -> tuple[list[Target], dict[str, str]]:

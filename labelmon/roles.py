@@ -104,6 +104,9 @@ RELATIONS: Mapping[str, RelationRoles] = {
     ),
 }
 
+# What a scope's key may be called as a role: the class of an item, a label or a prediction.
+SCOPE_ROLES: Mapping[str, tuple[str, ...]] = {"class": ("expected_class", "label", "predicted")}
+
 # When a row of a relation is final: what `latest` means of several rows of an item.
 INSTANTS: Mapping[str, str] = {
     "items": "arrived_at",

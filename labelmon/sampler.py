@@ -14,7 +14,7 @@ from labelmon.ledger import Change, Ledger, SeriesState
 from labelmon.measure import Board, Memo, Point, measure
 from labelmon.model import HOUR, Alerting, Dataset, Objective
 from labelmon.pseudonyms import Pseudonyms
-from labelmon.reading import Target, describe, earliest_row, read_counts, targets_of
+from labelmon.reading import describe, earliest_row, read_counts, targets_of
 from labelmon.recount import (
     Outcome,
     Pace,
@@ -306,7 +306,8 @@ class DatasetSampler:
                 profile=remembered,
                 series=target.series,
                 pace=self.pace_for(target.series),
-                keys_scope=_keys_scope(target),
+                keys_scope=target.keys_scope,
+                narrowed=target.narrowed,
                 memo=track.memo,
             )
             points.append((track, point))
@@ -357,8 +358,3 @@ class DatasetSampler:
 
 def _scope_text(objective: Objective) -> str:
     return ",".join(f"{k}={v}" for k, v in sorted(objective.scope.items()))
-
-
-def _keys_scope(target: Target) -> dict[str, str]:
-    """The part of the scope that picks keys of the series (a deadline's `within` is the series itself)."""
-    return {k: v for k, v in target.objective.scope.items() if k in target.series.keys}

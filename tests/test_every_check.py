@@ -102,11 +102,13 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
             for hour in rng.sample(range(24), rng.randrange(3))
         ]
         for _ in range(rng.randrange(4)):
+            labeled = day(when, rng.randrange(4, 20))
             rows["labels"].append(
                 {
                     "item": item,
                     "label": some("x", "x", "y", "z", "None", "", None),
-                    "labeled_at": day(when, rng.randrange(4, 20)),
+                    "labeled_at": labeled,
+                    "stored_at": labeled,
                     "annotator": some("p", "q", "r", None),
                     "label_source": some("human", "auto", None),
                     "cost": some(0.25, 1.0, 0.0, -1.0, None),

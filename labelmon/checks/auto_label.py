@@ -24,7 +24,7 @@ CHECK = Check(
     relation="labels",
     time=Event(instant="labeled_at"),
     keys=("label_source",),
-    where=lambda row: row.label_source.is_not(None),
+    where=lambda row: row.label.is_not(None) & row.label_source.is_not(None),
     counts={"auto": Column(lambda row: row.label_source.in_(AUTOMATIC))},
     estimate=auto_share("auto"),
     parts=(

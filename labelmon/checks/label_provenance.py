@@ -32,6 +32,7 @@ CHECK = Check(
     ),
     relation="labels",
     time=Event(instant="labeled_at"),
+    where=lambda row: row.label.is_not(None),
     optional=dict.fromkeys(FIELDS, UNMAPPED),
     counts={
         "good": Column(lambda row: and_(*[getattr(row, field) != "" for field in FIELDS])),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from labelmon.config.source import Node
 from labelmon.config.types import Receiver
 from labelmon.durations import format_duration
 from labelmon.model import DAY, Dataset, Objective, ObjectiveKind, Relation, StoreSpec, Tier
-from labelmon.roles import RELATIONS
+from labelmon.roles import RELATIONS, SCOPE_ROLES
 
 DATASET_KEYS = (
     "pipeline",
@@ -358,5 +358,5 @@ def _scope(reader: Reader, check: Check, node: Node | None, relations: Mapping[s
 
 
 def _groups_by(key: str, check: Check, relation: Relation | None) -> bool:
-    names: Iterable[str] = ("expected_class", "label", "predicted") if key == "class" else (key,)
+    names = SCOPE_ROLES.get(key, (key,))
     return relation is not None and any(name in check.keys and name in relation.columns for name in names)
