@@ -37,6 +37,7 @@ from labelmon.stores.rows import Types, column_of, filters_of, read_role, role_o
 from labelmon.stores.series import Series, Span, partner_roles
 
 YEAR_2000_MS = 946_684_800_000
+PLACES = 1 << 15  # labels that may share the first place of an item
 SHOWN = 64  # characters of a value that is not in the schema
 
 
@@ -230,20 +231,36 @@ def _votes(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: in
         .group_by(item, label)
         .cte("tally")
     )
-    most = func.max(tally.c.n).over(partition_by=tally.c.item)
-    ranked = select(*tally.c, most.label("most")).cte("ranked")
-    top = ranked.c.n == ranked.c.most
-    right = func.sum(case((and_(top, ranked.c.label == ranked.c.truth), 1.0), else_=0.0))
-    return (
+    # The winner's row is the one with most votes: packed into one number, with how many labels share the place and
+    # how many of these are right, it is a plain maximum. Ranks would sort all items.
+    right = func.sum(case((tally.c.label == tally.c.truth, 1), else_=0))
+    places = (
         select(
-            func.max(ranked.c.t).label("t"),
-            func.sum(ranked.c.n).label("votes"),
-            (right / func.sum(case((top, 1), else_=0))).label("good"),
-            item_fold(ranked.c.item).label("fold"),
+            tally.c.item,
+            func.max(tally.c.t).label("t"),
+            func.sum(tally.c.n).label("votes"),
+            (tally.c.n * PLACES * PLACES + func.count() * PLACES + right).label("packed"),
         )
-        .group_by(ranked.c.item)
-        .subquery("rows_")
+        .group_by(tally.c.item, tally.c.n)
+        .cte("places")
     )
+    best = (
+        select(
+            places.c.item,
+            func.max(places.c.t).label("t"),
+            func.sum(places.c.votes).label("votes"),
+            (func.max(places.c.packed) % (PLACES * PLACES)).label("place"),
+        )
+        .group_by(places.c.item)
+        .cte("best")
+    )
+    winners = best.c.place % PLACES
+    return select(
+        best.c.t,
+        best.c.votes,
+        (winners * PLACES * 1.0 / (best.c.place - winners)).label("good"),
+        item_fold(best.c.item).label("fold"),
+    ).subquery("rows_")
 
 
 def _items(
