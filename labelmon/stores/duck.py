@@ -18,7 +18,7 @@ from labelmon.model import Relation, StoreSpec
 from labelmon.stores.dialects import DIALECTS, DUCKDB_MACROS
 from labelmon.stores.drivers import embedded_reason, source_of
 
-DUCKDB_MEMORY = "120MB"
+DUCKDB_MEMORY = "128MB"  # reading one line of JSON takes 112
 DUCKDB_THREADS = 2
 _CONFIG = {
     "memory_limit": DUCKDB_MEMORY,
