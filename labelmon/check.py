@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sqlalchemy import case
+
 from labelmon.counts import ROWS, Counts, Op
 from labelmon.model import Cause, Estimate, Severity
 from labelmon.roles import PERSON_ROLES, RELATIONS
@@ -127,7 +129,7 @@ class Moment:
 
     `at` is the instant in seconds; `budget` the objective's error budget; `classes` the declared ones, in order;
     `ordinal` whether that order means something; `timezone` that of the dataset's days and weeks; `settings`
-    those of the check, defaults filled in.
+    those of the check, defaults filled in; `design_effect` what a part of the check says of the sample's design.
     """
 
     at: float
@@ -136,6 +138,7 @@ class Moment:
     ordinal: bool = False
     timezone: str = "UTC"
     settings: Mapping[str, SettingValue] = field(default_factory=dict)
+    design_effect: float | None = None
 
 
 Estimator = Callable[[Counts, Moment], tuple[Estimate, ...]]
@@ -185,11 +188,24 @@ class Statistic:
 
 @dataclass(frozen=True, kw_only=True)
 class EventSlo:
-    """Good events over all events: `good` names a sum column; bad = rows - good. `target` is the default."""
+    """Good events over all events: `good` names a sum column, `of` what it is a share of. `target` is the default.
+
+    `of` are the rows unless they have weights. `design_effect` names the statistic, of the check or of one of its
+    parts, that says how many rows tell as much as one that was drawn by itself: evidence counts rows / effect.
+    """
 
     good: str
     target: float
     within: float | None = None
+    of: str = ROWS
+    design_effect: str = ""
+
+    def errors(self, total: Callable[[str], float]) -> float:
+        """Bad events out of each column's `total`: the bad share of the rows, in [0, rows]."""
+        rows, of = total(ROWS), total(self.of)
+        bad = of - total(self.good)
+        # Weights are summed in any order: what is left of them by rounding is no bad event.
+        return min(rows, rows * bad / of) if bad > 1e-12 * of else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,10 +339,7 @@ class Check:
             found.append("need at least one statistic")
         if self.estimate is None and self.combine is None:
             found.append("need an estimate, or a combine")
-        if isinstance(self.slo, EventSlo) and self.slo.good not in self.counts:
-            found.append(f"need `good` to be a counted column, got {self.slo.good!r}")
-        if isinstance(self.slo, EventSlo) and isinstance(self.time, Snapshot):
-            found.append("need a gauge objective for a snapshot")
+        found += self._event_problems(self.slo) if isinstance(self.slo, EventSlo) else []
         if isinstance(self.time, Deadline) and (not isinstance(self.slo, EventSlo) or self.slo.within is None):
             found.append("need an event objective with `within` for a deadline")
         names = {s.name for s in self.statistics}
@@ -342,10 +355,28 @@ class Check:
                 found.append(f"need a snapshot for the quantiles of {name!r}")
         return found
 
+    def _event_problems(self, slo: EventSlo) -> list[str]:
+        columns = (("good", slo.good), ("of", slo.of))
+        found = [f"need `{name}` to be a counted column, got {c!r}" for name, c in columns if c not in self.ops]
+        if slo.design_effect not in {"", *(s.name for s in self.statistics)}:
+            found.append(f"need `design_effect` to be a reported statistic, got {slo.design_effect!r}")
+        if isinstance(self.time, Snapshot):
+            found.append("need a gauge objective for a snapshot")
+        return found
+
     @property
     def metric_keys(self) -> tuple[str, ...]:
         """The keys that may become metric labels: never a person."""
         return tuple(key for key in self.keys if key not in PERSON_ROLES)
+
+
+def by_first(reasons: Mapping[str, Expression]) -> dict[str, Column]:
+    """A column for each reason: the rows for which it holds and none before it does."""
+
+    def counted(name: str) -> Column:
+        return Column(lambda row: case(*[(test(row), int(one == name)) for one, test in reasons.items()], else_=0))
+
+    return {name: counted(name) for name in reasons}
 
 
 def _ops(counts: Mapping[str, Column]) -> dict[str, Op]:

@@ -62,25 +62,31 @@ class Board:
 
 def measure(dataset: Dataset, points: Iterable[Point], now: float, alerting: Alerting) -> Board:
     """What the ledger says as of `now`; a point whose store failed keeps its last counts and says so."""
-    measurements: list[Measurement] = []
-    slos: list[SloStatus] = []
     listed = list(points)
-    for point in listed:
+    made: dict[int, list[Measurement]] = {}
+    slos: dict[int, SloStatus] = {}
+    effects = DesignEffects()
+    # Parts first: what they say of the design of a sample goes into the estimate of the whole.
+    for place, point in sorted(enumerate(listed), key=lambda found: not found[1].series.part):
         if point.sampled_at is None:
             if not point.series.part:
-                slos.append(_unmeasured(dataset, point))
-                measurements.append(_error(dataset, point))
+                slos[place] = _unmeasured(dataset, point)
+                made[place] = [_error(dataset, point)]
             continue
         start, end = _reach(point, now)
-        measurements += _estimated(dataset, point, start, end)
+        made[place] = _estimated(dataset, point, start, end, effects.of(point.check, point.objective))
+        effects.note(point.check, point.objective, made[place])
         if point.series.part:
             continue
         if isinstance(point.check.slo, EventSlo):
-            slos.append(_event_status(dataset, point, (start, end), alerting))
+            effect = effects.of(point.check, point.objective)
+            slos[place] = _event_status(dataset, point, (start, end), alerting, effect)
         else:
-            slos.append(_gauge_status(dataset, point, point.line.totals(start, end, point.keys_scope)[ROWS]))
-    measurements += _together(dataset, listed, now)
-    return Board(measurements=tuple(measurements), slos=tuple(slos))
+            slos[place] = _gauge_status(dataset, point, point.line.totals(start, end, point.keys_scope)[ROWS])
+    return Board(
+        measurements=(*(m for _, found in sorted(made.items()) for m in found), *_together(dataset, listed, now)),
+        slos=tuple(status for _, status in sorted(slos.items())),
+    )
 
 
 def _together(dataset: Dataset, points: Sequence[Point], now: float) -> list[Measurement]:
@@ -107,13 +113,38 @@ def _together(dataset: Dataset, points: Sequence[Point], now: float) -> list[Mea
     return found
 
 
-def estimates(dataset: Dataset, series: Series, objective: Objective, counts: Counts, at: float) -> list[Measurement]:
+@dataclass(kw_only=True)
+class DesignEffects:
+    """The design effect of each objective, as the estimates of its check or of a part of it say."""
+
+    known: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def note(self, check: Check, objective: Objective, found: Iterable[Measurement]) -> None:
+        """Remembers the effect if it is among the estimates `found`."""
+        name = check.slo.design_effect if isinstance(check.slo, EventSlo) else ""
+        for estimate in (m.estimate for m in found if name):
+            if estimate.statistic == name and not estimate.labels and estimate.value is not None:
+                self.known[check.name, scope_label(objective.scope)] = estimate.value
+
+    def of(self, check: Check, objective: Objective) -> float | None:
+        """The effect, above 0; None as long as nothing says it."""
+        return self.known.get((check.name, scope_label(objective.scope)))
+
+
+def estimates(
+    dataset: Dataset,
+    series: Series,
+    objective: Objective,
+    counts: Counts,
+    at: float,
+    design_effect: float | None = None,
+) -> list[Measurement]:
     """The estimates of a series' counts, as measurements under the objective's scope and window."""
     check = series.check
     window = ""
     if isinstance(check.slo, EventSlo) or (not series.is_snapshot and not check.history):
         window = "all" if objective.window is None else format_duration(objective.window)
-    moment = _moment(dataset, check, objective, at)
+    moment = _moment(dataset, check, objective, at, design_effect)
     return [
         Measurement(dataset=dataset.name, check=check.name, estimate=e, window=window, labels=dict(objective.scope))
         for e in (series.table.estimate(counts, moment) if series.table.estimate else ())
@@ -133,7 +164,9 @@ def combined(
     ]
 
 
-def _moment(dataset: Dataset, check: Check, objective: Objective, at: float) -> Moment:
+def _moment(
+    dataset: Dataset, check: Check, objective: Objective, at: float, design_effect: float | None = None
+) -> Moment:
     return Moment(
         at=at,
         budget=objective.budget or None,
@@ -141,6 +174,7 @@ def _moment(dataset: Dataset, check: Check, objective: Objective, at: float) -> 
         ordinal=dataset.ordinal,
         timezone=dataset.timezone,
         settings={setting.name: setting.default for setting in check.settings} | dict(objective.settings),
+        design_effect=design_effect,
     )
 
 
@@ -162,7 +196,7 @@ def _reach(point: Point, now: float) -> tuple[int, int]:
     return start, end + point.pace.bucket if point.series.part else end
 
 
-def _estimated(dataset: Dataset, point: Point, start: int, end: int) -> list[Measurement]:
+def _estimated(dataset: Dataset, point: Point, start: int, end: int, design_effect: float | None) -> list[Measurement]:
     assert point.sampled_at is not None  # noqa: S101  callers look first
     series, scope = point.series, scope_label(point.objective.scope)
     stamp = (point.line.version, start, end)
@@ -173,12 +207,14 @@ def _estimated(dataset: Dataset, point: Point, start: int, end: int) -> list[Mea
         counts, at = point.line.history(start, end), float(end)
     else:
         counts, at = point.line.counts(start, end), point.sampled_at
-    made = estimates(dataset, series, point.objective, counts.where(**point.keys_scope), at)
+    made = estimates(dataset, series, point.objective, counts.where(**point.keys_scope), at, design_effect)
     point.memo[scope] = (stamp, made)
     return made
 
 
-def _event_status(dataset: Dataset, point: Point, window: tuple[int, int], alerting: Alerting) -> SloStatus:
+def _event_status(
+    dataset: Dataset, point: Point, window: tuple[int, int], alerting: Alerting, design_effect: float | None
+) -> SloStatus:
     objective, pace = point.objective, point.pace
     start, end = window
     budget = objective.budget or 0.0
@@ -186,15 +222,16 @@ def _event_status(dataset: Dataset, point: Point, window: tuple[int, int], alert
     known = max(0, end - (point.history if point.history is not None else end))
     span = max(1, known if objective.window is None else end - start)
     covered = min(span, known)
-    profile = _profile(point, alerting.profiles, events / max(covered, 1), end, pace)
+    effect = design_effect or 1.0
+    profile = _profile(point, alerting.profiles, events / max(covered, 1), end, effect)
     chosen = next((p for p in alerting.profiles if p.name == profile), None)
     tiers = chosen or (alerting.profiles[0] if profile == naming.NONE_BAD else None)
     windows = tiers.windows if tiers else ()
     counted = []
     for width in windows:
         n, k = _events(point, pace.window_start(end, width), end)
-        counted.append(window_count(width, n, k, budget))
-    state, reason = sufficiency(events, budget)
+        counted.append(window_count(width, n, k, budget, effect))
+    state, reason = sufficiency(events / effect, budget, "events" if effect == 1 else "effective events")
     if state is State.OK and profile == naming.THRESHOLD_ONLY:
         state, reason = State.INSUFFICIENT, "no alert window has the power to judge so few or so late events"
     return SloStatus(
@@ -210,10 +247,12 @@ def _event_status(dataset: Dataset, point: Point, window: tuple[int, int], alert
         reason=reason,
         profile=profile,
         windows=tuple(counted),
+        design_effect=design_effect,
     )
 
 
-def _profile(point: Point, profiles: Sequence[Profile], rate: float, end: int, pace: Pace) -> str:
+def _profile(point: Point, profiles: Sequence[Profile], rate: float, end: int, effect: float) -> str:
+    pace = point.pace
     if point.objective.kind is ObjectiveKind.NONE_BAD:
         return naming.NONE_BAD
     budget = point.objective.budget or 0.0
@@ -227,7 +266,7 @@ def _profile(point: Point, profiles: Sequence[Profile], rate: float, end: int, p
     def expected(window: int) -> float:
         # What is in the window now counts as much as what the long run promises: a stream that has just
         # picked up can be judged at once, and one that pauses for the night is not given up.
-        return max(rate * window, _events(point, pace.window_start(end, window), end)[0])
+        return max(rate * window, _events(point, pace.window_start(end, window), end)[0]) / effect
 
     return choose_profile(
         profiles, expected=expected, lag=lag, budget=budget, current=point.profile, otherwise=naming.THRESHOLD_ONLY
@@ -239,7 +278,7 @@ def _events(point: Point, start: int, end: int) -> tuple[float, float]:
     slo = point.check.slo
     assert isinstance(slo, EventSlo)  # noqa: S101  callers dispatch on the kind of objective
     totals = point.line.totals(start, end, point.keys_scope)
-    return totals[ROWS], totals[ROWS] - totals[slo.good]
+    return totals[ROWS], slo.errors(totals.__getitem__)
 
 
 def _gauge_status(dataset: Dataset, point: Point, rows: float) -> SloStatus:

@@ -264,6 +264,7 @@ class SloStatus:
     reason: str = ""
     profile: str = ""
     windows: tuple[WindowCount, ...] = ()
+    design_effect: float | None = None  # None where the check does not speak of its sample's design
 
     @property
     def scope_label(self) -> str:

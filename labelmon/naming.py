@@ -34,6 +34,7 @@ SLO_EVIDENCE = "labelmon_slo_evidence_nats"
 SLO_OBJECTIVE = "labelmon_slo_objective_ratio"
 SLO_BUDGET_REMAINING = "labelmon_slo_error_budget_remaining_ratio"
 SLO_HISTORY = "labelmon_slo_history_ratio"
+SLI_DESIGN_EFFECT = "labelmon_sli_design_effect_ratio"
 SLO_INFO = "labelmon_slo_info"  # + profile
 # Per dataset.
 DATASET_INFO = "labelmon_dataset_info"

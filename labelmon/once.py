@@ -11,7 +11,7 @@ from labelmon.counts import BUCKET, Counts
 from labelmon.errors import StoreError
 from labelmon.estimators.burn import budget_remaining
 from labelmon.estimators.proportion import sufficiency
-from labelmon.measure import combined, estimates
+from labelmon.measure import DesignEffects, combined, estimates
 from labelmon.model import Dataset, Estimate, Measurement, SloStatus, State
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.reading import Target, describe, read_counts, targets_of
@@ -38,33 +38,39 @@ def measure_once(
 ) -> Reading:
     """Every objective of `dataset` over its window that ends at `at`; a failing store fails its checks alone."""
     targets, off = targets_of(dataset, catalogue)
-    measurements: list[Measurement] = []
-    slos: list[SloStatus] = []
+    made: dict[int, list[Measurement]] = {}
+    slos: dict[int, SloStatus] = {}
     failures: list[str] = []
     tables: dict[tuple[str, int], dict[str, Counts]] = {}
-    for target in targets:
+    effects = DesignEffects()
+    # Parts first: what they say of the design of a sample goes into the estimate of the whole.
+    for place, target in sorted(enumerate(targets), key=lambda found: not found[1].series.part):
+        check, objective = target.check, target.objective
         try:
             counts = _read(stores[target.series.relation.store], target, at, pseudonyms, dataset.timezone)
         except StoreError as error:
             failures.append(str(error))
             if not target.series.part:
                 found, status = _failed(dataset, target, error)
-                measurements.append(found)
-                slos.append(status)
+                made[place], slos[place] = [found], status
             continue
-        measurements += estimates(dataset, target.series, target.objective, counts, at)
+        made[place] = estimates(dataset, target.series, objective, counts, at, effects.of(check, objective))
+        effects.note(check, objective, made[place])
         if target.narrowed:
-            tables.setdefault((target.check.name, id(target.objective)), {})[target.series.part] = counts
+            tables.setdefault((check.name, id(objective)), {})[target.series.part] = counts
         if not target.series.part:
-            slos.append(_status(dataset, target, counts))
-    for target in targets:
-        if not target.series.part:
-            known = tables.get((target.check.name, id(target.objective)), {})
-            measurements += combined(dataset, target.check, target.objective, known, at)
+            slos[place] = _status(dataset, target, counts, effects.of(check, objective))
+    together = [
+        found
+        for target in targets
+        if not target.series.part
+        for known in (tables.get((target.check.name, id(target.objective)), {}),)
+        for found in combined(dataset, target.check, target.objective, known, at)
+    ]
     return Reading(
         dataset=dataset,
-        measurements=tuple(measurements),
-        slos=tuple(slos),
+        measurements=(*(m for _, found in sorted(made.items()) for m in found), *together),
+        slos=tuple(status for _, status in sorted(slos.items())),
         off=off,
         failures=tuple(dict.fromkeys(failures)),
     )
@@ -93,13 +99,13 @@ def _read(store: Store, target: Target, at: float, pseudonyms: Pseudonyms, timez
     return counts.project([key for key in counts.keys if key != BUCKET])
 
 
-def _status(dataset: Dataset, target: Target, counts: Counts) -> SloStatus:
+def _status(dataset: Dataset, target: Target, counts: Counts, design_effect: float | None) -> SloStatus:
     objective = target.objective
     budget = objective.budget or 0.0
     events, errors, state, reason = counts.rows, 0.0, State.OK, ""
     if isinstance(target.check.slo, EventSlo):
-        errors = events - (counts.total(target.check.slo.good) or 0.0)
-        state, reason = sufficiency(events, budget)
+        errors = target.check.slo.errors(lambda column: counts.total(column) or 0.0)
+        state, reason = sufficiency(events / (design_effect or 1.0), budget)
     return SloStatus(
         dataset=dataset.name,
         check=target.check.name,
@@ -111,6 +117,7 @@ def _status(dataset: Dataset, target: Target, counts: Counts) -> SloStatus:
         history=1.0,
         state=state,
         reason=reason,
+        design_effect=design_effect,
     )
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 from labelmon.check import DERIVED_KEYS, PARTNER, Check
 from labelmon.counts import BUCKET, OTHER, ROWS, Counts
 from labelmon.errors import StoreError
 from labelmon.model import Dataset, Objective, Relation
 from labelmon.pseudonyms import Pseudonyms
-from labelmon.roles import CLASS_ROLES, PERSON_ROLES, SCOPE_ROLES
+from labelmon.roles import CLASS_ROLES, PERSON_ROLES, SCOPE_ROLES, UNIT_ROLES
 from labelmon.stores import Reader, Series, Span, earliest_statement, statement
 from labelmon.stores.series import part_series, series_for, why_off
 
 # How many values of a key are told apart; the rest is `other`. Declared classes are never cut.
 MOST_GROUPS = 50
 MOST_PEOPLE = 200
+MOST_UNITS = 2000  # clusters; above that random groups of them, which spread as the clusters themselves do
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,14 +119,25 @@ def read_counts(
     rows = reader.fetch(statement(series, reader.dialect, types, span, at_ms))
     counts = Counts.of((BUCKET, *series.keys), series.ops, [row for row in rows if _counted(row, series)])
     counts = pseudonyms.apply(counts)
+    for key in UNIT_ROLES & set(counts.keys):
+        counts = _anonymous(counts, key, pseudonyms)
     return _capped(counts, series)
+
+
+def _anonymous(counts: Counts, key: str, pseudonyms: Pseudonyms) -> Counts:
+    """Units under pseudonyms, since a batch may well be a person's; too many fall into groups by their pseudonym."""
+    names = {str(value): pseudonyms.of(str(value)) for value in set(counts.frame[key])}
+    if len(names) > MOST_UNITS:
+        names = {unit: f"group {crc32(name.encode()) % MOST_UNITS}" if unit else "" for unit, name in names.items()}
+    return counts.rename_values(key, names)
 
 
 def _capped(counts: Counts, series: Series) -> Counts:
     """Rare values folded into `other`; keys that speak of the same things (two labels, two people) fold alike."""
     classes = [key for key in series.keys if key.removeprefix(PARTNER) in CLASS_ROLES] if not series.classes else []
     people = [key for key in series.keys if key in PERSON_ROLES]
-    others = [[k] for k in series.keys if k.removeprefix(PARTNER) not in CLASS_ROLES | PERSON_ROLES | DERIVED_KEYS]
+    shown = CLASS_ROLES | PERSON_ROLES | UNIT_ROLES | DERIVED_KEYS
+    others = [[key] for key in series.keys if key.removeprefix(PARTNER) not in shown]
     for keys, most in ((classes, MOST_GROUPS), (people, MOST_PEOPLE), *((keys, MOST_GROUPS) for keys in others)):
         totals: dict[str, float] = {}
         for key in keys:

@@ -117,5 +117,8 @@ INSTANTS: Mapping[str, str] = {
     "predictions": "predicted_at",
 }
 
+# Roles that name what a sample was drawn by. They are told apart, all of them, and never shown.
+UNIT_ROLES = frozenset({"cluster"})
+
 # Roles that name a person. Their values become pseudonyms before anything is written or shown.
 PERSON_ROLES = frozenset({"annotator", "auditor", "author", "other_annotator"})

@@ -13,6 +13,9 @@ from labelmon.model import Measurement, ObjectiveKind, SloStatus, State
 from labelmon.roles import PERSON_ROLES
 from labelmon.sampler import CycleResult
 
+# Estimates told apart by these are for `once`, the API and pages: a person, and how a sample was drawn.
+INTERNAL = PERSON_ROLES | {"stratum"}
+
 
 def samples_of(result: CycleResult, catalogue: Mapping[str, Check]) -> Iterator[Sample]:
     """Every sample of a dataset's cycle, self-metrics left out."""
@@ -46,7 +49,7 @@ def measured_samples(measurement: Measurement, check: Check, at: float) -> Itera
     estimate = measurement.estimate
     labels = {naming.DATASET: measurement.dataset, naming.SCOPE: _scope(measurement.labels)}
     statistic = check.statistic(estimate.statistic)
-    if not statistic.metric or PERSON_ROLES & set(estimate.labels):
+    if not statistic.metric or INTERNAL & set(estimate.labels):
         return
     if statistic is check.main and not estimate.labels and estimate.state is not State.ERROR:
         yield _gauge(naming.observations(check), f"Observations behind the gauges of {check.name}.", labels, estimate.n)
@@ -79,19 +82,18 @@ def slo_samples(status: SloStatus, check: Check) -> Iterator[Sample]:
         yield _gauge(naming.SLO_OBJECTIVE, "Share of events that must be good.", labels, target)
     if status.state is State.ERROR:
         return
-    yield _gauge(
-        naming.SLO_HISTORY,
-        "Share of the objective's window that the ledger has history for.",
-        labels,
-        status.history,
-    )
-    if status.budget_remaining is not None:
-        yield _gauge(
+    design = "How many events tell as much as one that was drawn by itself; evidence counts events over it."
+    for name, text, value in (
+        (naming.SLO_HISTORY, "Share of the objective's window that the ledger has history for.", status.history),
+        (
             naming.SLO_BUDGET_REMAINING,
             "Share of the error budget that is left; negative when overspent.",
-            labels,
             status.budget_remaining,
-        )
+        ),
+        (naming.SLI_DESIGN_EFFECT, design, status.design_effect),
+    ):
+        if value is not None:
+            yield _gauge(name, text, labels, value)
     if status.profile:
         yield _gauge(
             naming.SLO_INFO,
@@ -99,6 +101,10 @@ def slo_samples(status: SloStatus, check: Check) -> Iterator[Sample]:
             {**labels, naming.PROFILE: status.profile},
             1,
         )
+    yield from _window_samples(status, labels)
+
+
+def _window_samples(status: SloStatus, labels: Mapping[str, str]) -> Iterator[Sample]:
     for counted in status.windows:
         windowed = {**labels, naming.WINDOW: format_duration(counted.window)}
         yield _gauge(naming.SLI_EVENTS, "Events in the window, by event time.", windowed, counted.events)
@@ -169,6 +175,8 @@ def slo_json(status: SloStatus) -> dict[str, object]:
         "state": status.state.value,
         "reason": status.reason,
     }
+    if status.design_effect is not None:
+        found["design_effect"] = status.design_effect
     if status.profile:
         found |= {
             "history": status.history,

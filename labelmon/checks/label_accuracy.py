@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
-from labelmon.check import Check, Column, Event, EventSlo, Panel, Part, Runbook, Statistic, Vote
-from labelmon.estimators.proportion import majority_vote, share_of, shares_by
+from sqlalchemy import and_, case, func, not_, or_
+
+from labelmon.check import Check, Column, Event, EventSlo, Expression, Panel, Part, Runbook, Statistic, Vote, by_first
+from labelmon.estimators.proportion import majority_vote, shares_by
+from labelmon.estimators.survey import accuracy, clustered, tallies
 from labelmon.model import Cause, Severity
 
+# What `selection` may say of an audit that was drawn by chance; anything else (active learning, complaints) was picked.
+BY_CHANCE = ("", "random", "uniform", "srs", "simple", "systematic", "stratified", "cluster", "pps", "weighted", "true")
+# Why an audit says nothing about the other labels: the first that holds. A chance above 1 cannot be, but for rounding.
+LEFT_OUT: dict[str, Expression] = {
+    "incomplete": lambda row: or_(row.label.is_(None), row.truth.is_(None)),
+    "gold": lambda row: row.gold.is_(True),
+    "seeded": lambda row: row.seeded.is_(True),
+    "not_random": lambda row: func.lower(func.trim(func.coalesce(row.selection, ""))).not_in(BY_CHANCE),
+    "weight_missing": lambda row: row.weight.is_(None),
+    "weight_not_positive": lambda row: row.weight <= 0,
+    "weight_below_one": lambda row: row.weight < 1 - 1e-9,
+}
 GOOD = {"good": Column(lambda row: row.label == row.truth)}
+WEIGHED = {
+    "weight": Column(lambda row: row.weight),
+    "good_weight": Column(lambda row: case((row.label == row.truth, row.weight), else_=0.0)),
+    "weight_squared": Column(lambda row: row.weight * row.weight),
+    "good_weight_squared": Column(lambda row: case((row.label == row.truth, row.weight * row.weight), else_=0.0)),
+}
 
 CHECK = Check(
     name="label_accuracy",
     seed_ref="M1",
     title="Label accuracy",
     help="Share of audited labels that equal the audit's truth.",
-    formula="correct / audited, by the time of the audit; 95 % interval by Wilson's score",
-    source="E. B. Wilson (1927), JASA 22:209",
-    gotcha="Sampling bias: audits that were not drawn at random say nothing about the rest.",
+    formula=(
+        "weight of correct audits / weight of all, by the time of the audit; 95 % interval by Wilson's score on "
+        "audits / design effect. Without weights, strata and clusters: correct / audited, and an effect of 1"
+    ),
+    source="E. B. Wilson (1927), JASA 22:209; J. Hajek (1971), in Foundations of Statistical Inference; L. Kish (1965)",
+    gotcha=(
+        "Sampling bias: audits that were not drawn at random say nothing about the rest. Gold, seeded and hand-picked "
+        "audits and impossible weights (below 1) are left out, and `excluded_audits` counts them by reason."
+    ),
     relation="audits",
     time=Event(instant="audited_at"),
-    where=lambda row: row.label.is_not(None) & row.truth.is_not(None),
-    counts=GOOD,
-    estimate=share_of("good", "accuracy", "audits"),
+    keys=("stratum",),
+    where=lambda row: and_(*[not_(test(row)) for test in LEFT_OUT.values()]),
+    optional={"weight": 1.0, "selection": None, "gold": None, "seeded": None, "stratum": None},
+    counts=GOOD | WEIGHED,
+    estimate=accuracy(),
     parts=(
+        Part(name="clusters", keys=("stratum", "cluster"), counts=WEIGHED, estimate=clustered()),
         Part(name="annotators", keys=("annotator",), counts=GOOD, estimate=shares_by("good", "accuracy", "annotator")),
         Part(
             name="votes",
@@ -29,6 +59,12 @@ CHECK = Check(
             where=lambda row: row.votes > 0,
             counts={"good": Column(lambda row: row.good), "votes": Column(lambda row: row.votes)},
             estimate=majority_vote,
+        ),
+        Part(
+            name="excluded",
+            where=lambda row: or_(*[test(row) for test in LEFT_OUT.values()]),
+            counts=by_first(LEFT_OUT),
+            estimate=tallies("excluded_audits", "reason"),
         ),
     ),
     statistics=(
@@ -39,8 +75,10 @@ CHECK = Check(
             interval=True,
             help="Share of items whose most frequent label was right; a tie counts as the chance of a random one.",
         ),
+        Statistic(name="design_effect", help="How many audits tell as much as one of a simple random sample."),
+        Statistic(name="excluded_audits", metric="excluded_audits", help="Audits left out of the estimate."),
     ),
-    slo=EventSlo(good="good", target=0.95),
+    slo=EventSlo(good="good_weight", of="weight", design_effect="design_effect", target=0.95),
     severities=(Severity.PAGE, Severity.TICKET),
     cause=Cause.QUALITY,
     runbook=Runbook(

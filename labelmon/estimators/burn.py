@@ -10,14 +10,16 @@ from labelmon.model import Profile, WindowCount
 HYSTERESIS = 2.0  # a quicker profile is taken up only with twice the room it needs
 
 
-def window_count(window: int, events: float, errors: float, budget: float) -> WindowCount:
+def window_count(window: int, events: float, errors: float, budget: float, design_effect: float = 1.0) -> WindowCount:
     """What the rules need of one window; ratios are None where nothing happened, or nothing may be spent.
 
     Parameters
     ----------
     window : seconds
-    events, errors : (effective) counts, 0 <= errors <= events
+    events, errors : counts, 0 <= errors <= events; `errors` is a fraction where events have weights
     budget : share of events that may be bad, in [0, 1); 0 for `none_bad`
+    design_effect : how many events tell as much as one that was drawn by itself, above 0; evidence counts
+        events / design_effect
     """
     ratio = errors / events if events > 0 else None
     spendable = ratio is not None and budget > 0
@@ -27,7 +29,7 @@ def window_count(window: int, events: float, errors: float, budget: float) -> Wi
         errors=errors,
         error_ratio=ratio,
         burn_rate=ratio / budget if spendable and ratio is not None else None,
-        evidence_nats=evidence_nats(errors, events, budget) if spendable else None,
+        evidence_nats=evidence_nats(errors / design_effect, events / design_effect, budget) if spendable else None,
     )
 
 

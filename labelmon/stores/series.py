@@ -22,6 +22,7 @@ from labelmon.check import (
     Part,
     Snapshot,
     TimeKind,
+    Vote,
 )
 from labelmon.counts import Op
 from labelmon.durations import format_duration
@@ -182,6 +183,8 @@ class Series:
         }
         if self.check.optional:
             said["optional"] = sorted(self.check.optional.items())
+        if isinstance(self.time, Vote) and self.check.where:
+            said["among"] = str(self.check.where(Recorder()))
         text = json.dumps(said, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Subquery, case, func, select
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Subquery, case, func, select
 
 from labelmon.stores.dialects import Dialect
 from labelmon.stores.folds import item_fold
@@ -10,6 +12,16 @@ from labelmon.stores.rows import Types, column_of, filters_of, read_role, source
 from labelmon.stores.series import Series, Span
 
 PLACES = 1 << 15  # labels that may share the first place of an item
+
+
+class _Roles:
+    """A check's row over the relation itself."""
+
+    def __init__(self, series: Series, dialect: Dialect, types: Types, source: FromClause) -> None:
+        self._given = series, dialect, types, source
+
+    def __getattr__(self, role: str) -> ColumnElement[Any]:
+        return read_role(*self._given, role)
 
 
 def votes_of(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int, role: str) -> Subquery:
@@ -25,6 +37,10 @@ def votes_of(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: 
         near = dialect.near(raw, kind, span.start_ms, span.end_ms)
         filters.append(item_raw.in_(select(item_raw).select_from(source).where(*filters, near)))
     item, label, truth = (read_role(series, dialect, types, source, r) for r in ("item", "label", "truth"))
+    # A vote is taken among the rows that the check itself counts.
+    among = series.check.where
+    counting: list[ColumnElement[bool]] = [label.is_not(None), truth.is_not(None)]
+    counting += [among(_Roles(series, dialect, types, source))] if among else []
     tally = (
         select(
             item.label("item"),
@@ -34,7 +50,7 @@ def votes_of(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: 
             func.count().label("n"),
         )
         .select_from(source)
-        .where(*filters, instant <= at_ms, label.is_not(None), truth.is_not(None))
+        .where(*filters, instant <= at_ms, *counting)
         .group_by(item, label)
         .cte("tally")
     )

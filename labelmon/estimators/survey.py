@@ -1,0 +1,162 @@
+"""Audits as a sample survey: weighted accuracy, what the design of the sample costs, and how to draw the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from labelmon.check import Estimator, Moment
+from labelmon.counts import ROWS, Counts
+from labelmon.estimators.proportion import sufficiency, wilson
+from labelmon.model import Estimate, State
+
+STRATUM, CLUSTER = "stratum", "cluster"
+# Sums over audits of their weight w (the inverse inclusion probability) and of w^2, each also over the good ones alone.
+WEIGHT, GOOD, WEIGHT_SQUARED, GOOD_SQUARED = "weight", "good_weight", "weight_squared", "good_weight_squared"
+# Small strata that happen to be all right show no variance: with 50 audits for 90 % of the labels and 150 for the rest,
+# intervals held the truth in 62 % of simulations without this floor and in 98 % with it.
+LEAST_OF_KISH = 0.5
+ACCURACY, DESIGN_EFFECT = "accuracy", "design_effect"
+
+
+def accuracy(noun: str = "audits") -> Estimator:
+    """An estimator: the weighted share of good audits, its design effect, and the share in each stratum.
+
+    The share is Hajek's: sum of w over the good / sum of w. Its interval is Wilson's on n_eff = n / design effect;
+    the effect comes from the moment where a part of the check knows the clusters, else from the counts themselves.
+    Audits of equal weight without strata and clusters are a simple random sample: effect 1, Wilson on n.
+
+    References
+    ----------
+    C.-E. Sarndal, B. Swensson, J. Wretman (1992), Model Assisted Survey Sampling, 5.7.
+    """
+
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+        if counts.rows == 0:
+            return (Estimate(statistic=ACCURACY, value=None, state=State.INSUFFICIENT, reason=f"no {noun}"),)
+        effect = moment.design_effect or design_effect(counts)
+        whole = _share(counts, effect, moment.budget, noun)
+        if moment.design_effect is not None:  # the clusters' part tells the effect and the strata itself
+            return (whole,)
+        return (whole, *_designs(counts, effect, noun))
+
+    return estimate
+
+
+def clustered(noun: str = "audits") -> Estimator:
+    """An estimator over counts by cluster (and stratum): the design effect, and the share in each stratum."""
+
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+        del moment
+        return tuple(_designs(counts, design_effect(counts), noun)) if counts.rows else ()
+
+    return estimate
+
+
+def tallies(statistic: str, key: str) -> Estimator:
+    """An estimator: one count per column beside `rows` that is not zero, told apart by `key`."""
+
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+        del moment
+        found = ((name, counts.total(name) or 0.0) for name in counts.ops if name != ROWS)
+        return tuple(
+            Estimate(statistic=statistic, value=n, low=n, high=n, n=n, labels={key: name}) for name, n in found if n
+        )
+
+    return estimate
+
+
+def design_effect(counts: Counts) -> float:
+    """By how much the variance of the weighted share exceeds that of a simple random sample of as many audits.
+
+    The variance is Taylor's linearization of Hajek's ratio with replacement: in stratum h of m units (clusters; where
+    there are none, audits) with residuals z = sum of w (good - share), m / (m - 1) x (sum of z^2 - (sum of z)^2 / m).
+    An audit of no cluster is a unit of its own; the one unit of a stratum deviates from the sample's mean. Where no
+    label or every label is wrong, Kish's factor of the weights is all that is known; strata never save more than half
+    of it. Clusters never count as a gain; where no stratum has two of them each is taken to speak with one voice.
+
+    Parameters
+    ----------
+    counts : by `stratum` and `cluster` where known, with the sums of w and w^2
+
+    Returns
+    -------
+    A factor above 0; 1 for audits of equal weight without strata and clusters, and for no audits.
+
+    References
+    ----------
+    L. Kish (1965), Survey Sampling, 8.2 and 11.7; K. M. Wolter (2007), Introduction to Variance Estimation, 6.
+    """
+    keys = [key for key in (STRATUM, CLUSTER) if key in counts.keys]
+    frame = counts.project(keys).frame
+    n = float(frame[ROWS].sum())
+    if n < 2:
+        return 1.0
+    weight, good = float(frame[WEIGHT].sum()), float(frame[GOOD].sum())
+    share, kish = good / weight, kish_factor(n, weight, float(frame[WEIGHT_SQUARED].sum()))
+    clusters = frame[frame[CLUSTER] != ""] if CLUSTER in keys else frame.head(0)
+    groups = frame[STRATUM].nunique() if STRATUM in keys else 1
+    if not 1e-12 < share < 1 - 1e-12:
+        return kish
+    if kish == 1.0 and clusters.empty and groups == 1:
+        return 1.0  # what rounding would make 1.0000000000000002
+    plain = share * (1 - share) / (n - 1)
+    by_audit = _variance(frame, share, np.zeros(len(frame), dtype=bool)) / plain
+    least = max(by_audit, LEAST_OF_KISH * kish)
+    if clusters.empty:
+        return least
+    named = (frame[CLUSTER] != "").to_numpy()
+    units = float(np.where(named, 1.0, frame[ROWS]).sum())
+    return max(least, n / units if units <= groups else _variance(frame, share, named) / plain)
+
+
+def kish_factor(n: float, weight: float, weight_squared: float) -> float:
+    """What unequal weights cost by themselves: n x sum of w^2 / (sum of w)^2, at least 1.
+
+    Examples
+    --------
+    >>> kish_factor(4, 1 + 1 + 1 + 5, 1 + 1 + 1 + 25)
+    1.75
+    """
+    return max(1.0, n * weight_squared / weight**2)
+
+
+def _variance(frame: pd.DataFrame, share: float, clustered: np.ndarray) -> float:
+    """The variance of the share; rows marked `clustered` are one unit each, the others as many as they have audits."""
+    z = (frame[GOOD] - share * frame[WEIGHT]).to_numpy()
+    each = (frame[GOOD_SQUARED] * (1 - 2 * share) + share**2 * frame[WEIGHT_SQUARED]).to_numpy()
+    sums = pd.DataFrame({"m": np.where(clustered, 1.0, frame[ROWS]), "z": z, "zz": np.where(clustered, z * z, each)})
+    by = frame[STRATUM].to_numpy() if STRATUM in frame else np.zeros(len(frame))
+    total = sums.groupby(by).sum()
+    m = total["m"].to_numpy()
+    alone = m < 2
+    spread = total["zz"] - np.where(alone, 0.0, total["z"] ** 2 / m)
+    factor = np.where(alone, 1.0, m / np.maximum(m - 1, 1.0))
+    return max(0.0, float((spread * factor).sum())) / float(frame[WEIGHT].sum()) ** 2
+
+
+def _share(
+    counts: Counts, effect: float, budget: float | None, noun: str, labels: Mapping[str, str] | None = None
+) -> Estimate:
+    n = counts.rows
+    weight, good = counts.total(WEIGHT) or 0.0, counts.total(GOOD) or 0.0
+    value = min(1.0, good / weight)  # the two sums may differ by rounding where every label is right
+    effective = n / effect
+    low, high = wilson(value * effective, effective)
+    state, reason = sufficiency(effective, budget, noun if effective == n else f"effective {noun}")
+    return Estimate(
+        statistic=ACCURACY, value=value, low=low, high=high, n=n, state=state, reason=reason, labels=labels or {}
+    )
+
+
+def _designs(counts: Counts, effect: float, noun: str) -> Iterator[Estimate]:
+    """The design effect, and the share of each stratum where there are some."""
+    yield Estimate(statistic=DESIGN_EFFECT, value=effect, low=effect, high=effect, n=counts.rows)
+    names = sorted(set(counts.frame[STRATUM])) if STRATUM in counts.keys else [""]
+    if names == [""]:
+        return
+    for name in names:
+        inside = counts.where(**{STRATUM: name})
+        yield _share(inside, design_effect(inside), None, noun, {STRATUM: name})
