@@ -199,6 +199,31 @@ def backfill(config_file: Path, since: str, only: str | None) -> None:
     click.echo(fill(_load(config_file), _instant(since), only, time.time()))
 
 
+@main.command("audit-sample")
+@_config_file
+@click.option("--dataset", required=True, help="The dataset to audit.")
+@click.option("--size", type=int, help="How many labels to draw.")
+@click.option("--stratify", metavar="ROLE", help="Draw by this role of labels or items: label, priority, ...")
+@click.option("--seed", default="0", show_default=True, help="The same seed draws the same labels.")
+@click.option("--auditor", metavar="KEY", help="Who will audit: items this person labelled are left out.")
+@click.option("--half-width", "half_width", type=float, help="Say how many audits a 95 % interval of +- this needs.")
+@click.option("--at", metavar="ISO8601", help="Draw as of this instant. Default: now.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "label-studio"]),
+    default="csv",
+    show_default=True,
+    help="How to print.",
+)
+@_reported
+def audit_sample(config_file: Path, at: str | None, **asked: Any) -> None:
+    """Draw the next audit at random, with known inclusion probabilities."""
+    from labelmon.audit_sample import audit_sample as draw  # noqa: PLC0415
+
+    click.echo(draw(_load(config_file), _instant(at), **asked), nl=False)
+
+
 @main.command()
 @click.option(
     "--incident",

@@ -40,6 +40,7 @@ LAYERS = (
         "preflight",
         "explain",
         "report",
+        "audit_sample",
         "schedule",
         "selfmetrics",
     },

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import ceil
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -160,3 +162,63 @@ def _designs(counts: Counts, effect: float, noun: str) -> Iterator[Estimate]:
     for name in names:
         inside = counts.where(**{STRATUM: name})
         yield _share(inside, design_effect(inside), None, noun, {STRATUM: name})
+
+
+def neyman(sizes: Mapping[str, int], spreads: Mapping[str, float], n: int, floor: int = 2) -> dict[str, int]:
+    """How many of `n` audits each stratum gets: in proportion to size x spread, where the variance is least.
+
+    Every stratum gets at least `floor`, none more than it holds; what rounding leaves goes to the largest remainders.
+
+    Parameters
+    ----------
+    sizes : labels to draw from, by stratum; one without any gets none
+    spreads : standard deviation of an audit, by stratum, above 0
+    n : at least the floors together; above the labels there are, all are drawn
+
+    References
+    ----------
+    J. Neyman (1934), JRSS 97:558; W. G. Cochran (1977), Sampling Techniques, 5.5.
+
+    Examples
+    --------
+    >>> neyman({"a": 400, "b": 100}, {"a": 0.1, "b": 0.4}, 20)
+    {'a': 10, 'b': 10}
+    """
+    got = {name: min(floor, size) for name, size in sizes.items()}
+    if n < sum(got.values()):
+        raise ValueError(f"need n >= {sum(got.values())}, {floor} for each stratum, got {n}")
+    n = min(n, sum(sizes.values()))
+    open_ = {name for name, size in sizes.items() if size}
+    fixed: dict[str, int] = {}
+    while open_:  # strata that the share would put below the floor or above their size are settled first
+        left = n - sum(fixed.values())
+        whole = sum(sizes[name] * spreads[name] for name in open_)
+        shares = {name: left * sizes[name] * spreads[name] / whole for name in open_}
+        above = {name: sizes[name] for name in open_ if shares[name] > sizes[name]}
+        below = {name: got[name] for name in open_ if shares[name] < got[name]}
+        if not (above or below):
+            whole_parts = {name: int(share) for name, share in shares.items()}
+            rest = left - sum(whole_parts.values())
+            order = sorted(open_, key=lambda name: (whole_parts[name] - shares[name], name))
+            fixed |= {name: whole_parts[name] + (place < rest) for place, name in enumerate(order)}
+            break
+        over, under = (sum(abs(shares[k] - v) for k, v in side.items()) for side in (above, below))
+        settled = above if over >= under else below
+        fixed |= settled
+        open_ -= set(settled)
+    return {name: fixed.get(name, 0) for name in sizes}
+
+
+def audits_needed(sizes: Mapping[str, int], spreads: Mapping[str, float], half_width: float) -> int:
+    """How many audits, allocated by `neyman`, make the 95 % interval that narrow.
+
+    References
+    ----------
+    W. G. Cochran (1977), Sampling Techniques, equation 5.25.
+    """
+    total = sum(sizes.values())
+    shares = {name: size / total for name, size in sizes.items()}
+    variance = (half_width / NormalDist().inv_cdf(0.975)) ** 2
+    spread = sum(share * spreads[name] for name, share in shares.items())
+    finite = sum(share * spreads[name] ** 2 for name, share in shares.items()) / total
+    return min(total, ceil(spread**2 / (variance + finite) - 1e-9))

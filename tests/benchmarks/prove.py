@@ -54,6 +54,15 @@ PROOFS = (
         covers=tuple(f"labelmon/estimators/{name}.py" for name in ("proportion", "agreement", "kappa", "jackknife")),
     ),
     Proof(
+        name="calibration_audits",
+        says="Bias of the accuracy and coverage of its 95 % interval over draws of audits from five strata of unequal size, two of them drawn by batches, one often without an audit and one empty",
+        module="tests.benchmarks.calibration_audits",
+        seed=101,
+        n=2000,
+        arguments=("--seed", "101", "--draws", "2000"),
+        covers=("labelmon/estimators", "labelmon/checks/label_accuracy.py"),
+    ),
+    Proof(
         name="real_data",
         says="Figures of `labelmon once` on four real data sets that equal those of independent libraries to 1e-9, every week of every task among them",
         module="tests.benchmarks.real_data",
