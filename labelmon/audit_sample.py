@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from sqlalchemy import CTE, BigInteger, ColumnElement, and_, case, func, literal, or_, select
+from sqlalchemy import CTE, BigInteger, ColumnElement, and_, case, cast, func, literal, or_, select
 
 from labelmon.config import Config
 from labelmon.errors import LabelmonError, UsageError
@@ -261,7 +261,7 @@ def keyed_order(item: ColumnElement[str], seed: str) -> ColumnElement[int]:
     length = func.length(item)
     total: ColumnElement[int] = length * literal(factors[-1], BigInteger)
     for back, factor in enumerate(factors[:-1]):
-        code = CodePoint(func.substr(item, length - back, 1))
+        code = cast(CodePoint(func.substr(item, length - back, 1)), BigInteger)
         total = total + case((length > back, code * literal(factor, BigInteger)), else_=0)
     return total % literal(PRIME, BigInteger)
 

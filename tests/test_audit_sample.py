@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 
 from labelmon.estimators.survey import audits_needed, neyman
+from tests.postgres import Cluster
 from tests.test_cli import labelmon
 from tests.world import NOW, World
 
+AT = "2026-09-21T14:00:00Z"
 CONFIG = """
 stores: {w: {url: "sqlite:///labels.db"}}
 datasets:
@@ -52,8 +54,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def drawn(folder: Path, *arguments: str, config: str = "labelmon.yaml") -> list[dict[str, str]]:
-    at = "2026-09-21T14:00:00Z"
-    done = labelmon(folder, "audit-sample", "--config.file", config, "--dataset", "d", "--at", at, *arguments)
+    done = labelmon(folder, "audit-sample", "--config.file", config, "--dataset", "d", "--at", AT, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     return list(csv.DictReader(io.StringIO(done.stdout)))
 
@@ -76,6 +77,20 @@ def test_the_seed_decides_and_the_order_of_rows_does_not(folder: Path) -> None:
     other = {row["item"] for row in drawn(folder, "--size", "40", "--seed", "8")}
     assert len({row["item"] for row in one} & other) < 20
     assert {(row["inclusion_probability"], row["weight"]) for row in one} == {(str(40 / 270), str(270 / 40))}
+
+
+def test_the_order_is_the_same_on_postgresql(folder: Path, postgres: Cluster) -> None:
+    schema = postgres.schema()
+    with postgres.connect(schema) as served:
+        for table, file in (("annotations", "a"), ("items", "i"), ("audits", "u")):
+            names, *rows = csv.reader((folder / f"{file}.csv").read_text().splitlines())
+            served.execute(f"CREATE TABLE {table} ({', '.join(f'{name} text' for name in names)})")
+            with served.cursor() as cursor:
+                cursor.executemany(f"INSERT INTO {table} VALUES ({', '.join(['%s'] * len(names))})", rows)
+    (folder / "served.yaml").write_text(CONFIG.replace("sqlite:///labels.db", postgres.url(schema=schema)))
+    arguments = ("--size", "40", "--stratify", "priority", "--auditor", "ann", "--seed", "x")
+
+    assert drawn(folder, *arguments, config="served.yaml") == drawn(folder, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +123,7 @@ def test_label_studio_reads_tasks(folder: Path) -> None:
         "--format",
         "label-studio",
         "--at",
-        "2026-09-21T14:00:00Z",
+        AT,
     )
     tasks = json.loads(labelmon(folder, *arguments).stdout)
 
@@ -117,7 +132,7 @@ def test_label_studio_reads_tasks(folder: Path) -> None:
 
 
 def test_how_many_audits_an_interval_needs(folder: Path) -> None:
-    arguments = ("audit-sample", "--dataset", "d", "--at", "2026-09-21T14:00:00Z", "--half-width", "0.05")
+    arguments = ("audit-sample", "--dataset", "d", "--at", AT, "--half-width", "0.05")
     done = labelmon(folder, *arguments)
 
     # 30 of 60 past audits were wrong: s^2 = 1/4; Cochran 5.25: .25 / ((.05/1.96)^2 + .25/270) = 158.8
@@ -131,7 +146,11 @@ def test_how_many_audits_an_interval_needs(folder: Path) -> None:
         (["--dataset", "d"], 2, "need either --size or --half-width"),
         (["--dataset", "d", "--size", "0"], 2, "--size: need 1 to 100000, got 0"),
         (["--dataset", "d", "--half-width", "2"], 2, "--half-width: need a share between 0 and 0.5, got 2"),
-        (["--dataset", "d", "--size", "3", "--stratify", "label"], 2, "--size: need n >= 4, 2 for each stratum, got 3"),
+        (
+            ["--dataset", "d", "--size", "3", "--stratify", "label", "--at", AT],
+            2,
+            "--size: need n >= 4, 2 for each stratum, got 3",
+        ),
         (["--dataset", "d", "--size", "3", "--stratify", "site"], 2, "--stratify: d maps no role 'site'"),
         (["--dataset", "d", "--size", "3", "--at", "2020-01-01"], 1, "d: no labelled item waits for an audit"),
     ],
