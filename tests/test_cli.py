@@ -91,7 +91,7 @@ bad.yaml:8: datasets.radiology.classes: each class once, repeated: yes
 bad.yaml:10: datasets.radiology.relations.audits.columns.thruth: unknown column role
   known: annotator, audited_at, auditor, cluster, gold, ingested_at, item, label, seeded, selection, stratum, truth, weight   did you mean "truth"?
 bad.yaml:12: datasets.radiology.objectives.label_acuracy: unknown check
-  known: {', '.join(check.name for check in catalogue())}   did you mean "label_accuracy"?
+  known: {", ".join(check.name for check in catalogue())}   did you mean "label_accuracy"?
 bad.yaml:13: datasets.radiology.objectives.label_accuracy.target: need a share above 0 and at most 1, got 1.5
 bad.yaml:14: datasets.radiology: duplicate key, first on line 5
   keep one of the two
@@ -227,9 +227,7 @@ def test_a_dead_store_is_the_worlds_failure(folder: Path) -> None:
         (("once", "--dataset", "radiologie"), "labelmon: --dataset: unknown dataset 'radiologie'; known: radiology\n"),
         (
             ("explain", "label_speed"),
-            (
-                f"labelmon: unknown check 'label_speed'; known: {', '.join(check.name for check in catalogue())}\n"
-            ),
+            (f"labelmon: unknown check 'label_speed'; known: {', '.join(check.name for check in catalogue())}\n"),
         ),
         (
             ("backfill", "--since", "2999-01-01"),

@@ -73,9 +73,15 @@ PROOFS = (
             "labelmon/stores",
             "labelmon/once.py",
             "labelmon/reading.py",
-            *(f"labelmon/estimators/{name}.py" for name in ("proportion", "agreement", "kappa", "jackknife", "drift", "queue", "coverage")),
+            *(
+                f"labelmon/estimators/{name}.py"
+                for name in ("proportion", "agreement", "kappa", "jackknife", "drift", "queue", "coverage")
+            ),
             *(f"labelmon/checks/label_{name}.py" for name in ("accuracy", "backlog", "coverage", "drift", "join")),
-            *(f"labelmon/checks/{name}.py" for name in ("annotator_agreement", "prediction_drift", "prediction_validated")),
+            *(
+                f"labelmon/checks/{name}.py"
+                for name in ("annotator_agreement", "prediction_drift", "prediction_validated")
+            ),
             "examples",
         ),
     ),

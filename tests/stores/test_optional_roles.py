@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from sqlalchemy import func
 
-from labelmon.check import Check, Column, Part
+from labelmon.check import Check, Column, EventSlo, Part
 from labelmon.checks import check_named
 from labelmon.model import Relation, StoreSpec
 from labelmon.pseudonyms import Pseudonyms
@@ -32,8 +32,10 @@ OPTIONAL = {"weight": 1.5, "selection": None, "gold": None, "stratum": "all"}
 CHECK: Check = replace(
     check_named("label_accuracy"),
     counts={"good": Column(lambda row: row.label == row.truth), **COUNTS},
+    keys=(),
     where=None,
     optional=OPTIONAL,
+    slo=EventSlo(good="good", target=0.95),
     parts=(
         Part(name="strata", keys=("stratum",), counts=COUNTS, estimate=lambda _counts, _moment: ()),
         Part(name="people", keys=("auditor",), counts=COUNTS, estimate=lambda _counts, _moment: ()),
@@ -147,9 +149,7 @@ def test_numbers_and_flags_are_what_they_say(tmp_path: Path, engine: str, reques
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_role_that_nobody_maps_reads_as_declared(
-    tmp_path: Path, engine: str, request: pytest.FixtureRequest
-) -> None:
+def test_a_role_that_nobody_maps_reads_as_declared(tmp_path: Path, engine: str, request: pytest.FixtureRequest) -> None:
     spec = stored(tmp_path, engine, request)
     got = counted(spec, series(CHECK))
     by_stratum = counted(spec, series(CHECK, part="strata"))
