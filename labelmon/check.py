@@ -261,7 +261,7 @@ class Check:
     in. `combine` is handed the counts of the check ('') and of its parts, by name, where they are known. With
     `history` the estimator is handed everything known up to the moment, by `bucket` (its start in seconds), and
     picks its own periods. `min_n` of the estimate is the estimator's business. `optional` are roles of the relation
-    that the expressions read and that may be missing, each with what it then reads as (None is NULL).
+    (or of a part's) that the expressions read and that may be missing, each with what it then reads as (None is NULL).
     """
 
     name: str
@@ -333,8 +333,9 @@ class Check:
         partner = RELATIONS[self.partner].names if self.partner else ()
         roles = {*RELATIONS[self.relation].names, *DERIVED_KEYS, *(PARTNER + role for role in partner)}
         found += [f"need keys that are roles of {self.relation}, got {key!r}" for key in self.keys if key not in roles]
-        may_miss = RELATIONS[self.relation].optional
-        found += [f"need optional roles of {self.relation}, got {r!r}" for r in self.optional if r not in may_miss]
+        read = dict.fromkeys((self.relation, *(part.relation for part in self.parts if part.relation)))
+        may_miss = {role for name in read for role in RELATIONS[name].optional}
+        found += [f"need optional roles of {', '.join(read)}, got {r!r}" for r in self.optional if r not in may_miss]
         if not self.statistics:
             found.append("need at least one statistic")
         if self.estimate is None and self.combine is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from labelmon.check import Check, Column, Event, GaugeSlo, Panel, Part, Runbook, Statistic, Threshold
 from labelmon.estimators.sources import AUTOMATIC, auto_share, errors_by_source
 from labelmon.model import Cause, Severity
+from labelmon.sampling import UNMAPPED, drawn, weighed
 
 CHECK = Check(
     name="auto_label",
@@ -12,9 +13,9 @@ CHECK = Check(
     title="Automatic labels",
     help="Share of labels that no person made, and the audited error of each source.",
     formula=(
-        f"labels whose source is one of {', '.join(AUTOMATIC)} / labels with a source; wrong / audited by the source "
-        "of the item's last label before the audit, and the difference automatic - human; intervals by Wilson's score "
-        "and Newcombe's hybrid score"
+        f"labels whose source is one of {', '.join(AUTOMATIC)} / labels with a source; weight of wrong / weight of "
+        "audited by the source of the item's last label before the audit, and the difference automatic - human; "
+        "intervals by Wilson's score on audits / design effect and Newcombe's hybrid score"
     ),
     source="E. B. Wilson (1927), JASA 22:209; R. G. Newcombe (1998), Statist. Med. 17:873, method 10",
     gotcha=(
@@ -26,17 +27,18 @@ CHECK = Check(
     keys=("label_source",),
     where=lambda row: row.label.is_not(None) & row.label_source.is_not(None),
     counts={"auto": Column(lambda row: row.label_source.in_(AUTOMATIC))},
+    optional=UNMAPPED,
     estimate=auto_share("auto"),
     parts=(
         Part(
             name="audited",
             relation="audits",
             time=Event(instant="audited_at"),
-            keys=("partner_label_source",),
-            where=lambda row: row.label.is_not(None) & row.truth.is_not(None),
-            counts={"wrong": Column(lambda row: row.label != row.truth)},
+            keys=("stratum", "partner_label_source"),
+            where=drawn,
+            counts=weighed(lambda row: row.label != row.truth),
             partner="labels",
-            estimate=errors_by_source("wrong"),
+            estimate=errors_by_source,
         ),
     ),
     statistics=(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from labelmon.check import Check, Column, Event, EventSlo, Panel, Runbook, Statistic
+from labelmon.check import Check, Column, Event, EventSlo, Panel, Part, Runbook, Statistic
 from labelmon.estimators.classes import class_quality
+from labelmon.estimators.confusion import weighted_classes
 from labelmon.model import Cause, Severity
+from labelmon.sampling import UNMAPPED, drawn, weighed
 
 CHECK = Check(
     name="class_quality",
@@ -14,12 +16,15 @@ CHECK = Check(
     formula=(
         "each label against the item's last prediction before it: precision = hits / predicted, recall = hits / "
         "labelled with Wilson's 95 % intervals, F1 = 2 hits / (predicted + labelled), its ends by Wilson on hits / "
-        "touched rows"
+        "touched rows. Audited ones: each audit against the item's last prediction before it, by its weight"
     ),
-    source="E. B. Wilson (1927), JASA 22:209; K. Takahashi et al. (2022), Applied Intelligence 52:4961 for F1",
+    source=(
+        "E. B. Wilson (1927), JASA 22:209; K. Takahashi et al. (2022), Applied Intelligence 52:4961 for F1; "
+        "C.-E. Sarndal et al. (1992), Model Assisted Survey Sampling, 5.8"
+    ),
     gotcha=(
-        "Labels are the yardstick, wrong ones included: a model looks no better than its labels. Where only doubtful "
-        "predictions are labelled, recall and precision of all predictions are higher than what is seen here."
+        "Labels are the yardstick, wrong ones included, and which predictions are labelled is rarely chance: where "
+        "most are of what the model finds, its recall looks far too good. Audits of known weights tell the truth."
     ),
     relation="labels",
     time=Event(instant="labeled_at"),
@@ -27,12 +32,39 @@ CHECK = Check(
     keys=("label", "partner_predicted"),
     where=lambda row: row.label.is_not(None) & row.partner_predicted.is_not(None),
     counts={"good": Column(lambda row: row.label == row.partner_predicted)},
+    optional=UNMAPPED,
     estimate=class_quality("good"),
+    parts=(
+        Part(
+            name="audited",
+            relation="audits",
+            time=Event(instant="audited_at"),
+            keys=("stratum", "truth", "partner_predicted"),
+            where=lambda row: drawn(row) & row.partner_predicted.is_not(None),
+            counts=weighed(lambda row: row.truth == row.partner_predicted),
+            partner="predictions",
+            estimate=weighted_classes(
+                said="partner_predicted", true="truth", precision="audited_precision", recall="audited_recall"
+            ),
+        ),
+    ),
     statistics=(
         Statistic(name="confirmed", metric="ratio", interval=True, help="Share of labels that confirm the prediction."),
         Statistic(name="precision", metric="precision_ratio", interval=True, help="Precision of one class."),
         Statistic(name="recall", metric="recall_ratio", interval=True, help="Recall of one class."),
         Statistic(name="f1", metric="f1_ratio", interval=True, help="F1 of one class."),
+        Statistic(
+            name="audited_precision",
+            metric="audited_precision_ratio",
+            interval=True,
+            help="Precision of one class over all predictions, from weighted audits.",
+        ),
+        Statistic(
+            name="audited_recall",
+            metric="audited_recall_ratio",
+            interval=True,
+            help="Recall of one class over all predictions, from weighted audits.",
+        ),
         Statistic(name="confusion", help="Labels of one class whose item was predicted as another."),
     ),
     slo=EventSlo(good="good", target=0.8),

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, case, func, not_, or_
-
-from labelmon.check import Check, Column, Event, EventSlo, Expression, Panel, Part, Runbook, Statistic, Vote, by_first
+from labelmon.check import Check, Column, Event, EventSlo, Panel, Part, Runbook, Statistic, Vote, by_first
+from labelmon.estimators.confusion import weighted_classes
 from labelmon.estimators.proportion import majority_vote, shares_by
 from labelmon.estimators.survey import accuracy, clustered, tallies
 from labelmon.model import Cause, Severity
+from labelmon.sampling import LEFT_OUT, UNMAPPED, drawn, picked, weighed
 
-# What `selection` may say of an audit that was drawn by chance; anything else (active learning, complaints) was picked.
-BY_CHANCE = ("", "random", "uniform", "srs", "simple", "systematic", "stratified", "cluster", "pps", "weighted", "true")
-# Why an audit says nothing about the other labels: the first that holds. A chance above 1 cannot be, but for rounding.
-LEFT_OUT: dict[str, Expression] = {
-    "incomplete": lambda row: or_(row.label.is_(None), row.truth.is_(None)),
-    "gold": lambda row: row.gold.is_(True),
-    "seeded": lambda row: row.seeded.is_(True),
-    "not_random": lambda row: func.lower(func.trim(func.coalesce(row.selection, ""))).not_in(BY_CHANCE),
-    "weight_missing": lambda row: row.weight.is_(None),
-    "weight_not_positive": lambda row: row.weight <= 0,
-    "weight_below_one": lambda row: row.weight < 1 - 1e-9,
-}
 GOOD = {"good": Column(lambda row: row.label == row.truth)}
-WEIGHED = {
-    "weight": Column(lambda row: row.weight),
-    "good_weight": Column(lambda row: case((row.label == row.truth, row.weight), else_=0.0)),
-    "weight_squared": Column(lambda row: row.weight * row.weight),
-    "good_weight_squared": Column(lambda row: case((row.label == row.truth, row.weight * row.weight), else_=0.0)),
-}
+WEIGHED = weighed(lambda row: row.label == row.truth)
 
 CHECK = Check(
     name="label_accuracy",
@@ -46,12 +29,18 @@ CHECK = Check(
     relation="audits",
     time=Event(instant="audited_at"),
     keys=("stratum",),
-    where=lambda row: and_(*[not_(test(row)) for test in LEFT_OUT.values()]),
-    optional={"weight": 1.0, "selection": None, "gold": None, "seeded": None, "stratum": None},
+    where=drawn,
+    optional=UNMAPPED,
     counts=GOOD | WEIGHED,
     estimate=accuracy(),
     parts=(
         Part(name="clusters", keys=("stratum", "cluster"), counts=WEIGHED, estimate=clustered()),
+        Part(
+            name="classes",
+            keys=("stratum", "label", "truth"),
+            counts=WEIGHED,
+            estimate=weighted_classes(said="label", true="truth"),
+        ),
         Part(name="annotators", keys=("annotator",), counts=GOOD, estimate=shares_by("good", "accuracy", "annotator")),
         Part(
             name="votes",
@@ -62,7 +51,7 @@ CHECK = Check(
         ),
         Part(
             name="excluded",
-            where=lambda row: or_(*[test(row) for test in LEFT_OUT.values()]),
+            where=picked,
             counts=by_first(LEFT_OUT),
             estimate=tallies("excluded_audits", "reason"),
         ),
@@ -75,6 +64,10 @@ CHECK = Check(
             interval=True,
             help="Share of items whose most frequent label was right; a tie counts as the chance of a random one.",
         ),
+        Statistic(
+            name="precision", metric="precision_ratio", interval=True, help="Share right of labels of one class."
+        ),
+        Statistic(name="recall", metric="recall_ratio", interval=True, help="Share found of what is of one class."),
         Statistic(name="design_effect", help="How many audits tell as much as one of a simple random sample."),
         Statistic(name="excluded_audits", metric="excluded_audits", help="Audits left out of the estimate."),
     ),

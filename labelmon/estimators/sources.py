@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import sqrt
 
 from labelmon.check import Estimator, Moment
-from labelmon.counts import OTHER, ROWS, Counts
+from labelmon.counts import OTHER, Counts
 from labelmon.estimators.breakdown import FEWEST, census, share, unknown
 from labelmon.estimators.proportion import sufficiency, wilson
+from labelmon.estimators.survey import design_effect, weighted_share
 from labelmon.model import Estimate, State
 
 AUTOMATIC = ("auto", "automatic", "machine", "model", "programmatic", "weak")
@@ -27,34 +28,43 @@ def auto_share(auto: str) -> Estimator:
     return estimate
 
 
-def errors_by_source(wrong: str) -> Estimator:
-    """An estimator of `error` by `label_source` over audits, and `error_difference` of automatic and human labels."""
+def errors_by_source(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+    """`error` by `label_source` over weighted audits, and `error_difference` of automatic and human labels.
 
-    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
-        del moment
-        frame = counts.project(("partner_label_source",)).frame
-        found = []
-        sides = {True: [0.0, 0.0], False: [0.0, 0.0]}
-        for source, rows, errors in zip(frame["partner_label_source"], frame[ROWS], frame[wrong], strict=True):
-            if source in {"", OTHER}:
-                continue
-            few = rows < FEWEST
-            reason = f"{rows:g} audits; need {FEWEST}" if few else ""
-            state = State.INSUFFICIENT if few else State.OK
-            found.append(share("error", errors, rows, state, reason, {"label_source": str(source)}))
-            side = sides[source in AUTOMATIC]
-            side[0] += errors
-            side[1] += rows
-        (machine_wrong, machine_n), (human_wrong, human_n) = sides[True], sides[False]
-        n = machine_n + human_n
-        if min(machine_n, human_n) < FEWEST:
-            reason = f"{machine_n:g} audits of automatic and {human_n:g} of human labels; need {FEWEST} of each"
-            return (*found, unknown("error_difference", reason, n))
-        low, high = newcombe((machine_wrong, machine_n), (human_wrong, human_n))
-        difference = machine_wrong / machine_n - human_wrong / human_n
-        return (*found, Estimate(statistic="error_difference", value=difference, low=low, high=high, n=n))
+    The weighed columns' "good" are the wrong labels here. Each side's interval is on audits / design effect.
+    """
+    del moment
+    key = "partner_label_source"
+    frame = counts.project((key,)).frame
+    found = [
+        _error(counts.where(**{key: source}), {"label_source": source})
+        for source in map(str, frame[key])
+        if source not in {"", OTHER}
+    ]
+    known = counts.frame[~counts.frame[key].isin(["", OTHER])]
+    automatic = known[key].isin(AUTOMATIC)
+    machine, human = (Counts(counts.keys, counts.ops, known[side]) for side in (automatic, ~automatic))
+    n = machine.rows + human.rows
+    if min(machine.rows, human.rows) < FEWEST:
+        reason = f"{machine.rows:g} audits of automatic and {human.rows:g} of human labels; need {FEWEST} of each"
+        return (*found, unknown("error_difference", reason, n))
+    one, other = (_effective(side) for side in (machine, human))
+    low, high = newcombe(one, other)
+    difference = one[0] / one[1] - other[0] / other[1]
+    return (*found, Estimate(statistic="error_difference", value=difference, low=low, high=high, n=n))
 
-    return estimate
+
+def _error(counts: Counts, labels: dict[str, str]) -> Estimate:
+    few = counts.rows < FEWEST
+    reason = f"{counts.rows:g} audits; need {FEWEST}" if few else ""
+    return weighted_share(counts, "error", State.INSUFFICIENT if few else State.OK, reason, labels)
+
+
+def _effective(counts: Counts) -> tuple[float, float]:
+    """(wrong, audits) that a simple random sample would need to know as much."""
+    n = counts.rows / design_effect(counts)
+    share = weighted_share(counts, "error").value
+    return (share or 0.0) * n, n
 
 
 def newcombe(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:

@@ -39,20 +39,20 @@ def accuracy(noun: str = "audits") -> Estimator:
         if counts.rows == 0:
             return (Estimate(statistic=ACCURACY, value=None, state=State.INSUFFICIENT, reason=f"no {noun}"),)
         effect = moment.design_effect or design_effect(counts)
-        whole = _share(counts, effect, moment.budget, noun)
+        whole = _judged(counts, effect, moment.budget, noun)
         if moment.design_effect is not None:  # the clusters' part tells the effect and the strata itself
             return (whole,)
-        return (whole, *_designs(counts, effect, noun))
+        return (whole, *_designs(counts, effect))
 
     return estimate
 
 
-def clustered(noun: str = "audits") -> Estimator:
+def clustered() -> Estimator:
     """An estimator over counts by cluster (and stratum): the design effect, and the share in each stratum."""
 
     def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
         del moment
-        return tuple(_designs(counts, design_effect(counts), noun)) if counts.rows else ()
+        return tuple(_designs(counts, design_effect(counts))) if counts.rows else ()
 
     return estimate
 
@@ -139,21 +139,33 @@ def _variance(frame: pd.DataFrame, share: float, clustered: np.ndarray) -> float
     return max(0.0, float((spread * factor).sum())) / float(frame[WEIGHT].sum()) ** 2
 
 
-def _share(
-    counts: Counts, effect: float, budget: float | None, noun: str, labels: Mapping[str, str] | None = None
+def weighted_share(
+    counts: Counts,
+    statistic: str,
+    state: State = State.OK,
+    reason: str = "",
+    labels: Mapping[str, str] | None = None,
+    effect: float | None = None,
 ) -> Estimate:
+    """The weighted share of the good of at least one audit, with Wilson's interval on n / design effect."""
     n = counts.rows
     weight, good = counts.total(WEIGHT) or 0.0, counts.total(GOOD) or 0.0
     value = min(1.0, good / weight)  # the two sums may differ by rounding where every label is right
-    effective = n / effect
+    effective = n / (design_effect(counts) if effect is None else effect)
     low, high = wilson(value * effective, effective)
-    state, reason = sufficiency(effective, budget, noun if effective == n else f"effective {noun}")
     return Estimate(
-        statistic=ACCURACY, value=value, low=low, high=high, n=n, state=state, reason=reason, labels=labels or {}
+        statistic=statistic, value=value, low=low, high=high, n=n, state=state, reason=reason, labels=labels or {}
     )
 
 
-def _designs(counts: Counts, effect: float, noun: str) -> Iterator[Estimate]:
+def _judged(counts: Counts, effect: float, budget: float | None, noun: str) -> Estimate:
+    """The whole's share, and whether there are audits enough to prove anything against the budget."""
+    effective = counts.rows / effect
+    state, reason = sufficiency(effective, budget, noun if effective == counts.rows else f"effective {noun}")
+    return weighted_share(counts, ACCURACY, state, reason, effect=effect)
+
+
+def _designs(counts: Counts, effect: float) -> Iterator[Estimate]:
     """The design effect, and the share of each stratum where there are some."""
     yield Estimate(statistic=DESIGN_EFFECT, value=effect, low=effect, high=effect, n=counts.rows)
     names = sorted(set(counts.frame[STRATUM])) if STRATUM in counts.keys else [""]
@@ -161,7 +173,7 @@ def _designs(counts: Counts, effect: float, noun: str) -> Iterator[Estimate]:
         return
     for name in names:
         inside = counts.where(**{STRATUM: name})
-        yield _share(inside, design_effect(inside), None, noun, {STRATUM: name})
+        yield weighted_share(inside, ACCURACY, labels={STRATUM: name})
 
 
 def neyman(sizes: Mapping[str, int], spreads: Mapping[str, float], n: int, floor: int = 2) -> dict[str, int]:

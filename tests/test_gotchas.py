@@ -1,0 +1,432 @@
+"""The trap of each indicator, built by hand: what the naive figure says, and what `labelmon once` says of the same rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from scipy.stats import binomtest, poisson
+
+from labelmon.checks import catalogue
+from tests.full_store import day, once, one
+
+DAY_S = 86_400
+
+
+def test_each_check_has_its_trap_here() -> None:
+    assert {f"test_{check.name}" for check in catalogue()} <= set(globals())
+
+
+def test_label_accuracy(tmp_path: Path) -> None:
+    """Active learning picks what is doubtful: half of the picks are wrong, one label in twenty really is."""
+    audits = [
+        {"item": f"r{n}", "label": "x", "truth": "y" if n < 10 else "x", "selection": "random", "audited_at": day(n)}
+        for n in range(200)
+    ]
+    audits += [
+        {
+            "item": f"p{n}",
+            "label": "x",
+            "truth": "y" if n < 100 else "x",
+            "selection": "uncertain",
+            "audited_at": day(n),
+        }
+        for n in range(200)
+    ]
+    naive = sum(row["label"] == row["truth"] for row in audits) / len(audits)
+
+    found = once(tmp_path, {"audits": audits}, {"label_accuracy": {"target": 0.9}}, leave_out=["audits.weight"])
+
+    assert naive == 0.725
+    ours = one(found, "accuracy")
+    assert (ours["value"], ours["n"], ours["state"]) == (0.95, 200, "ok")
+    assert one(found, "excluded_audits", reason="not_random")["value"] == 200
+
+
+def test_annotator_agreement(tmp_path: Path) -> None:
+    """Where one class prevails kappa is below 0 although people agree on 95 items of 100."""
+    said = [("a", "a")] * 95 + [("a", "b")] * 3 + [("b", "a")] * 2
+    labels = [
+        {"item": f"i{n:03d}", "label": label, "annotator": who, "labeled_at": day(n % 27)}
+        for n, pair in enumerate(said)
+        for who, label in zip("pq", pair, strict=True)
+    ]
+
+    found = once(tmp_path, {"labels": labels}, {"annotator_agreement": {"at_least": 0.8, "settle": "1h"}})
+
+    assert one(found, "krippendorff_alpha")["value"] < 0  # the naive reading: they agree less than by chance
+    assert one(found, "percent_agreement")["value"] == 0.95
+    assert one(found, "gwet_ac1")["value"] > 0.9
+    assert one(found, "prevalence_paradox")["value"] == 1
+    assert one(found, "class_agreement", **{"class": "a"})["value"] > 0.9
+    assert one(found, "class_agreement", **{"class": "b"})["value"] == 0  # and this is where they do not
+
+
+def test_label_latency(tmp_path: Path) -> None:
+    """Of the labels that were made all came within the hour; as many items still wait for theirs, and are late."""
+    items = [{"item": f"i{n}", "arrived_at": day(n, 10)} for n in range(100)]
+    labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(n, 10)} for n in range(0, 100, 2)]
+    # Nobody can say yet whether this one is late.
+    items.append({"item": "new", "arrived_at": "2026-03-01T23:30:00Z"})
+
+    found = once(
+        tmp_path,
+        {"items": items, "labels": labels},
+        {"label_latency": {"within": "1h", "target": 0.9}},
+        leave_out=["labels.stored_at"],
+    )
+
+    arrived = {row["item"]: row["arrived_at"] for row in items}
+    assert all(arrived[row["item"]] == row["labeled_at"] for row in labels)  # completed only: 100 % in time
+    ours = one(found, "within_ratio", within="1h")
+    assert (ours["value"], ours["n"]) == (0.5, 100)
+
+
+def test_label_coverage(tmp_path: Path) -> None:
+    """A rare class has no label at all, while 97 % of all items have one."""
+    items = [
+        {"item": f"i{n}", "arrived_at": day(n), "expected_class": "rare" if n < 30 else "common"} for n in range(1000)
+    ]
+    labels = [{"item": row["item"], "label": "common", "labeled_at": day(27)} for row in items[30:]]
+
+    tables = {"items": items, "labels": labels}
+    found = once(tmp_path, tables, {"label_coverage": {"at_least": 0.9}}, leave_out=["labels.stored_at"])
+
+    assert one(found, "coverage")["value"] == 0.97
+    assert one(found, "worst_coverage")["value"] == 0
+    # By the labels' own class the rare one does not even exist.
+    assert {row["label"] for row in labels} == {"common"}
+
+
+def test_validator_pass(tmp_path: Path) -> None:
+    """One rule makes all failures, and a person overruled most of them."""
+    rows = [
+        {"item": f"i{n}", "rule": rule, "passed": rule == "sound" or n >= 40, "checked_at": day(n)}
+        for n in range(200)
+        for rule in ("sound", "poor")
+    ]
+    failures = [row for row in rows if not row["passed"]]
+    for n, row in enumerate(failures):
+        row["false_fail"] = n < 36
+
+    found = once(tmp_path, {"validations": rows}, {"validator_pass": {"target": 0.99}})
+
+    assert one(found, "validator_pass")["value"] == 0.9  # naive: a tenth of the labels is bad
+    assert one(found, "validator_pass", rule="sound")["value"] == 1
+    wronged = one(found, "false_fail", rule="poor")
+    assert (wronged["value"], wronged["n"]) == (0.9, 40)
+
+
+def test_label_backlog(tmp_path: Path) -> None:
+    """A burst of 900 fresh items is healthy; three that nobody took for a week are not."""
+    fresh = [{"item": f"i{n}", "arrived_at": "2026-03-01T22:00:00Z"} for n in range(900)]
+    stale = [{"item": f"s{n}", "arrived_at": "2026-02-20T00:00:00Z"} for n in range(3)]
+    labels = [{"item": "other", "label": "x", "labeled_at": day(1)}]
+
+    burst = once(tmp_path, {"items": fresh, "labels": labels}, {"label_backlog": {"at_most": "1d"}})
+    forgotten = once(tmp_path, {"items": stale, "labels": labels}, {"label_backlog": {"at_most": "1d"}})
+
+    lengths = [one(found, "backlog_items")["value"] for found in (burst, forgotten)]
+    ages = [one(found, "oldest_age_seconds")["value"] for found in (burst, forgotten)]
+    assert lengths == [900, 3]  # an alert on length picks the wrong one
+    assert ages == [2 * 3600, 10 * DAY_S]
+
+
+def test_label_corrections(tmp_path: Path) -> None:
+    """Reviewers correct 2 %, and notice one error in four."""
+    reviews = [
+        {"item": f"i{n}", "label": "x", "corrected_label": "y" if n < 20 else "x", "reviewed_at": day(n)}
+        for n in range(1000)
+    ]
+    seeded = [
+        {"item": f"s{n}", "label": "x" if n < 25 else "y", "truth": "x", "audited_at": day(n), "seeded": 1}
+        for n in range(100)
+    ]
+
+    found = once(tmp_path, {"reviews": reviews, "audits": seeded}, {"label_corrections": {"target": 0.95}})
+
+    assert one(found, "corrected")["value"] == 0.02
+    assert one(found, "corrected_with_misses")["value"] == pytest.approx(0.08)
+
+
+def test_label_provenance(tmp_path: Path) -> None:
+    """A burn rate over a budget of 0 is no number: one label without its tool must be an event of its own."""
+    labels = [
+        {"item": f"i{n}", "label": "x", "labeled_at": day(n), "annotator": "p", "tool": "" if n == 7 else "t"}
+        for n in range(20_000)
+    ]
+
+    found = once(
+        tmp_path,
+        {"labels": labels},
+        {"label_provenance": {"target": 1}},
+        leave_out=["labels.guideline_version", "labels.schema_version", "labels.source_uri"],
+    )
+
+    ours = one(found, "provenance")
+    assert round(ours["value"], 3) == 1.0  # naive: 100 %
+    assert ours["value"] < 1
+    assert one(found, "missing_field", field="tool")["value"] == 1 / 20_000
+
+
+def test_label_cost(tmp_path: Path) -> None:
+    """Labels that cost half a unit cost 1.25 when a fifth is wrong and half of the money is in no label's price."""
+    labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(n), "cost": 0.5} for n in range(100)]
+    audits = [
+        {"item": f"i{n}", "label": "x", "truth": "x" if n < 80 else "y", "audited_at": day(n), "weight": 1}
+        for n in range(100)
+    ]
+    costs = [{"period": day(3), "amount": 100.0, "category": "everything"}]
+
+    found = once(tmp_path, {"labels": labels, "audits": audits, "costs": costs}, {"label_cost": {"at_most": 2}})
+
+    assert one(found, "cost_per_label")["value"] == 0.5
+    assert one(found, "cost_per_correct_label")["value"] == pytest.approx(0.625)
+    assert one(found, "unallocated_cost")["value"] == 0.5
+
+
+def test_prediction_validated(tmp_path: Path) -> None:
+    """Predictions of the last hour have no label yet, and are no failures."""
+    predictions = [{"item": f"i{n}", "predicted": "x", "predicted_at": day(n)} for n in range(100)]
+    predictions += [{"item": f"n{n}", "predicted": "x", "predicted_at": "2026-03-01T23:00:00Z"} for n in range(300)]
+    labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(n, 13)} for n in range(100)]
+    labelled = {row["item"] for row in labels}
+    naive = sum(row["item"] in labelled for row in predictions) / len(predictions)
+
+    found = once(
+        tmp_path,
+        {"predictions": predictions, "labels": labels},
+        {"prediction_validated": {"within": "24h", "target": 0.95}},
+        leave_out=["labels.stored_at"],
+    )
+
+    assert naive == 0.25
+    assert (one(found, "validated", within="1d")["value"], one(found, "validated", within="1d")["n"]) == (1, 100)
+
+
+def test_class_quality(tmp_path: Path) -> None:
+    """Audits of what the model found, and few of what it did not: naive recall .962, of all predictions .714."""
+    # 200 predicted x (150 are), every second one audited; 800 predicted y (60 are x), every twentieth audited.
+    predictions, audits = [], []
+    for predicted, drawn, are_x, weight in (("x", 100, 75, 2), ("y", 40, 3, 20)):
+        for n in range(drawn):
+            item = f"{predicted}{n}"
+            truth = "x" if n < are_x else "y"
+            predictions.append({"item": item, "predicted": predicted, "predicted_at": day(n, 1)})
+            audits.append({"item": item, "label": truth, "truth": truth, "audited_at": day(n), "weight": weight})
+    predicted = {row["item"]: row["predicted"] for row in predictions}
+    hits = Counter(predicted[row["item"]] for row in audits if row["truth"] == "x")
+    labels = [{"item": row["item"], "label": row["truth"], "labeled_at": day(n, 20)} for n, row in enumerate(audits)]
+
+    found = once(
+        tmp_path,
+        {"labels": labels, "predictions": predictions, "audits": audits},
+        {"class_quality": {"target": 0.8}},
+    )
+
+    assert hits["x"] / hits.total() == pytest.approx(0.962, abs=5e-4)
+    assert one(found, "recall", **{"class": "x"})["value"] == hits["x"] / hits.total()
+    ours = one(found, "audited_recall", **{"class": "x"})
+    assert ours["value"] == pytest.approx(150 / 210)
+    assert ours["low"] < 0.6  # three audits stand for sixty: the interval knows
+    assert one(found, "audited_precision", **{"class": "x"})["value"] == pytest.approx(0.75)
+
+
+def test_schema_mismatch(tmp_path: Path) -> None:
+    """`None` and `none` are two labels to a computer: what no case-blind count would notice."""
+    labels = [{"item": f"i{n}", "label": "None" if n < 8 else "none", "labeled_at": day(n)} for n in range(400)]
+
+    found = once(tmp_path, {"labels": labels}, {"schema_mismatch": {"target": 0.99}}, classes=["none", "poc"])
+
+    assert {str(row["label"]).casefold() for row in labels} <= {"none", "poc"}  # naive: all in the schema
+    assert one(found, "in_schema")["value"] == 0.98
+    (offending,) = [m for m in found if m["statistic"] == "offending_labels"]
+    assert offending["value"] == 8
+    assert offending["labels"]["looks_like"] == "none"
+
+
+def test_prediction_schema(tmp_path: Path) -> None:
+    """A model that still says the old word seems to be wrong; its vocabulary is."""
+    predictions = [
+        {"item": f"i{n}", "predicted": "CAT" if n < 50 else "dog", "predicted_at": day(n, 1)} for n in range(100)
+    ]
+    labels = [{"item": f"i{n}", "label": "cat" if n < 50 else "dog", "labeled_at": day(n)} for n in range(100)]
+
+    found = once(
+        tmp_path,
+        {"predictions": predictions, "labels": labels},
+        {"prediction_schema": {"target": 0.99}, "class_quality": {"target": 0.8}},
+        classes=["cat", "dog"],
+    )
+
+    assert one(found, "confirmed")["value"] == 0.5  # naive: the model errs on every second item
+    assert one(found, "in_schema", "prediction_schema")["value"] == 0.5
+    (offending,) = [m for m in found if m["statistic"] == "offending_predictions"]
+    assert offending["labels"]["looks_like"] == "cat"
+
+
+def test_class_starvation(tmp_path: Path) -> None:
+    """No label of a class for a week: of the rare one by chance, of the frequent one not."""
+    labels = []
+    for week in range(1, 5):  # none of the two in the newest week
+        for n in range(40):
+            when = f"2026-{'02' if 23 - 7 * week > 0 else '01'}-{(22 - 7 * week) % 31 + 1:02d}T{n % 24:02d}:00:00Z"
+            labels.append({"item": f"f{week}-{n}", "label": "frequent", "labeled_at": when})
+            if n == 0 and week % 2:
+                labels.append({"item": f"r{week}", "label": "rare", "labeled_at": when})
+    labels += [{"item": f"o{n}", "label": "other_work", "labeled_at": day(27, n % 24)} for n in range(40)]
+
+    found = once(tmp_path, {"labels": labels}, {"class_starvation": {"at_most": 0}})
+
+    absent = {"frequent", "rare"} - {row["label"] for row in labels if row["labeled_at"] >= "2026-02-23"}
+    assert len(absent) == 2  # naive: two classes are gone
+    assert one(found, "starved_classes")["value"] == 1
+    assert one(found, "starvation_p_value", **{"class": "rare"})["value"] > poisson.cdf(0, 0.5) / 2
+    assert one(found, "starvation_p_value", **{"class": "frequent"})["value"] < 0.001
+
+
+def test_annotator_anomaly(tmp_path: Path) -> None:
+    """Honest people differ in skill: a plain binomial test accuses one of them."""
+    wrong = [2, 3, 4, 5, 6, 7, 8, 9, 12, 18, 3, 4, 5, 6, 7, 16, 2, 10, 11, 13]
+    audits = [
+        {
+            "item": f"{who}-{n}",
+            "label": "x",
+            "truth": "y" if n < k else "x",
+            "audited_at": day(n),
+            "annotator": f"a{who}",
+        }
+        for who, k in enumerate(wrong)
+        for n in range(100)
+    ]
+    mean = sum(wrong) / len(audits)
+    accused = [k for k in wrong if binomtest(k, 100, mean, alternative="greater").pvalue < 0.05 / len(wrong)]
+
+    found = once(tmp_path, {"audits": audits}, {"annotator_anomaly": {"at_most": 0}})
+
+    assert accused == [18]
+    assert one(found, "flagged_annotators")["value"] == 0
+
+
+def test_label_freshness(tmp_path: Path) -> None:
+    """All labels fresh, because only five of a thousand carry an expiry."""
+    labels = [
+        {"item": f"i{n}", "label": "x", "labeled_at": day(n), "expires_at": "2027-01-01T00:00:00Z" if n < 5 else None}
+        for n in range(1000)
+    ]
+
+    found = once(tmp_path, {"labels": labels}, {"label_freshness": {"at_least": 0.95}})
+
+    assert one(found, "fresh")["value"] == 1
+    assert one(found, "dated")["value"] == 0.005
+
+
+def test_auto_label(tmp_path: Path) -> None:
+    """Automatic labels held to automatic ones agree with themselves; people find a fifth of them wrong."""
+    labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(n, 1), "label_source": "auto"} for n in range(100)]
+    labels += [{"item": f"h{n}", "label": "x", "labeled_at": day(n, 1), "label_source": "human"} for n in range(100)]
+    again = {row["item"]: "x" for row in labels}  # what the same model says once more
+    audits = [
+        {"item": f"{kind}{n}", "label": "x", "truth": "y" if n < bad else "x", "audited_at": day(n), "weight": 1}
+        for kind, bad in (("i", 20), ("h", 2))
+        for n in range(100)
+    ]
+
+    found = once(tmp_path, {"labels": labels, "audits": audits}, {"auto_label": {"at_most": 0.9}})
+
+    assert all(again[row["item"]] == row["label"] for row in labels)
+    assert one(found, "error", label_source="auto")["value"] == 0.2
+    assert one(found, "error_difference")["value"] == pytest.approx(0.18)
+    assert one(found, "error_difference")["low"] > 0
+
+
+def test_audit_health(tmp_path: Path) -> None:
+    """Nobody has audited for three weeks: accuracy still looks fine, and would for another one."""
+    audits = [
+        {"item": f"a{n}", "label": "x", "truth": "x", "audited_at": f"2026-02-0{1 + n % 7}T12:00:00Z", "weight": 1}
+        for n in range(100)
+    ]
+
+    found = once(tmp_path, {"audits": audits}, {"audit_health": {"at_most": "7d"}, "label_accuracy": {"target": 0.95}})
+
+    assert (one(found, "accuracy")["value"], one(found, "accuracy")["state"]) == (1, "ok")
+    assert one(found, "last_audit_age_seconds")["value"] == pytest.approx(22.5 * DAY_S)
+
+
+def join_trap(folder: Path, relation: str, instant: str, check: str) -> tuple[dict[str, object], float]:
+    """Ids written in two ways: the join finds the few that look alike, and all of those agree."""
+    items = [{"item": f"{n:04d}", "arrived_at": day(n, 1)} for n in range(200)]
+    names = [f"{n:04d}" if n < 10 else f"{n}" for n in range(200)]
+    values = {"label": "x", "truth": "x", "predicted": "x", "weight": 1}
+    rows = [{"item": name, instant: day(n), **values} for n, name in enumerate(names)]
+    labels = [{"item": row["item"], "label": "x", "labeled_at": day(n, 2)} for n, row in enumerate(items)]
+    tables = {"items": items, "labels": labels} | {relation: rows}
+    found = once(folder, tables, {check: {"target": 0.95}})
+    ours = one(found, "join_coverage", check)
+    joined = [row for row in rows if row["item"] in {item["item"] for item in items}]
+    naive = sum(row["label"] == row["truth"] for row in joined) / len(joined)
+    assert ours["n"] == 200
+    return ours, naive
+
+
+def test_label_join(tmp_path: Path) -> None:
+    ours, naive = join_trap(tmp_path, "labels", "labeled_at", "label_join")
+
+    assert (ours["value"], naive) == (0.05, 1.0)
+
+
+def test_prediction_join(tmp_path: Path) -> None:
+    ours, naive = join_trap(tmp_path, "predictions", "predicted_at", "prediction_join")
+
+    assert (ours["value"], naive) == (0.05, 1.0)
+
+
+def test_audit_join(tmp_path: Path) -> None:
+    ours, naive = join_trap(tmp_path, "audits", "audited_at", "audit_join")
+
+    assert (ours["value"], naive) == (0.05, 1.0)
+
+
+def weeks_of(mix: dict[str, int], shifted: dict[str, int]) -> list[dict[str, object]]:
+    """Five weeks of work by day, the newest with another mix at weekends when `shifted` differs."""
+    rows = []
+    for back in range(35):
+        stamp = f"2026-{'03' if back == 0 else '02' if back <= 28 else '01'}-"
+        date = 1 if back == 0 else 29 - back if back <= 28 else 60 - back
+        weekend = back % 7 in {0, 1}  # AT is a Monday's midnight
+        for label, times in (shifted if weekend else mix).items():
+            rows += [
+                {
+                    "item": f"{back}-{label}-{n}",
+                    "label": label,
+                    "predicted": label,
+                    "at": f"{stamp}{date:02d}T{n % 24:02d}:00:00Z",
+                }
+                for n in range(times)
+            ]
+    return rows
+
+
+def drift_trap(folder: Path, relation: str, instant: str, check: str) -> tuple[float, float]:
+    """A weekend differs from Friday every week; whole weeks do not differ at all."""
+    rows = [row | {instant: row["at"]} for row in weeks_of({"a": 30, "b": 30}, {"a": 30, "b": 3})]
+    sunday, friday = (Counter(r["label"] for r in rows if r["at"].startswith(d)) for d in ("2026-03-01", "2026-02-27"))
+    found = once(folder, {relation: rows}, {check: {"at_most": 0.1}})
+    return one(found, "kl_divergence_nats", check)["value"], abs(
+        sunday["b"] / sunday.total() - friday["b"] / friday.total()
+    )
+
+
+def test_label_drift(tmp_path: Path) -> None:
+    ours, naive = drift_trap(tmp_path, "labels", "labeled_at", "label_drift")
+
+    assert naive > 0.4  # Sunday against Friday: a share halved
+    assert ours == pytest.approx(0, abs=0.001)
+
+
+def test_prediction_drift(tmp_path: Path) -> None:
+    ours, naive = drift_trap(tmp_path, "predictions", "predicted_at", "prediction_drift")
+
+    assert naive > 0.4
+    assert ours == pytest.approx(0, abs=0.001)
