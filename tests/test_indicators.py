@@ -56,10 +56,13 @@ def test_corrections_and_the_ones_that_reviews_miss(tmp_path: Path) -> None:
     # 3 % were corrected, but only two errors in five are found.
     whole = one(found, "corrected_with_misses")
     assert whole["value"] == pytest.approx(0.075)
-    (low, high), (worst, best) = (
-        proportion_confint(k, n, alpha=0.025, method="wilson") for k, n in ((30, 1000), (40, 100))
-    )
-    assert (whole["low"], whole["high"]) == pytest.approx((low / best, high / worst))
+    # The published form of MOVER-R, with the intervals of statsmodels.
+    (least, most), (low, high) = (proportion_confint(k, n, method="wilson") for k, n in ((30, 1000), (40, 100)))
+    p, q = 0.03, 0.4
+    inner = (p * q) ** 2 - least * high * (2 * p - least) * (2 * q - high)
+    outer = (p * q) ** 2 - most * low * (2 * p - most) * (2 * q - low)
+    assert whole["low"] == pytest.approx((p * q - inner**0.5) / (high * (2 * q - high)))
+    assert whole["high"] == pytest.approx((p * q + outer**0.5) / (low * (2 * q - low)))
 
 
 def test_the_corrected_share_holds_its_nominal_coverage() -> None:
@@ -72,7 +75,7 @@ def test_the_corrected_share_holds_its_nominal_coverage() -> None:
         seeded = Counts.of((), {ROWS: Op.SUM, "seeded": Op.SUM, "caught": Op.SUM}, [(150.0, 150.0, float(found))])
         _, whole = combine({"": reviews, "seeded": seeded}, Moment(at=0.0, budget=0.02))
         hit += whole.low <= truth <= whole.high
-    assert hit / runs >= 0.94
+    assert 0.925 <= hit / runs <= 0.98
 
 
 def test_reviews_that_catch_nothing_say_nothing(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def weighted_classes(*, said: str, true: str, precision: str = "precision", reca
                 heavy[str(name)] = max(heavy.get(str(name), 0.0), float(weight))
         classes = sorted(heavy.keys() - {"", OTHER}, key=lambda name: (-heavy[name], name))[:MOST_GROUPS]
         return tuple(
-            _share_of(counts.where(**{key: name}), statistic, {"class": name})
+            _share_of(counts.where(**{key: name}), counts, statistic, {"class": name})
             for name in classes
             for statistic, key in sides
         )
@@ -39,10 +39,10 @@ def weighted_classes(*, said: str, true: str, precision: str = "precision", reca
     return estimate
 
 
-def _share_of(inside: Counts, statistic: str, labels: dict[str, str]) -> Estimate:
+def _share_of(inside: Counts, whole: Counts, statistic: str, labels: dict[str, str]) -> Estimate:
     n = inside.rows
     if n == 0:
         return Estimate(statistic=statistic, value=None, state=State.INSUFFICIENT, reason="no audits", labels=labels)
     few = n < FEWEST
     reason = f"{n:g} audits; need {FEWEST}" if few else ""
-    return weighted_share(inside, statistic, State.INSUFFICIENT if few else State.OK, reason, labels)
+    return weighted_share(inside, statistic, State.INSUFFICIENT if few else State.OK, reason, labels, whole=whole)

@@ -37,7 +37,7 @@ def errors_by_source(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
     key = "partner_label_source"
     frame = counts.project((key,)).frame
     found = [
-        _error(counts.where(**{key: source}), {"label_source": source})
+        _error(counts.where(**{key: source}), counts, {"label_source": source})
         for source in map(str, frame[key])
         if source not in {"", OTHER}
     ]
@@ -48,21 +48,21 @@ def errors_by_source(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
     if min(machine.rows, human.rows) < FEWEST:
         reason = f"{machine.rows:g} audits of automatic and {human.rows:g} of human labels; need {FEWEST} of each"
         return (*found, unknown("error_difference", reason, n))
-    one, other = (_effective(side) for side in (machine, human))
+    one, other = (_effective(side, counts) for side in (machine, human))
     low, high = newcombe(one, other)
     difference = one[0] / one[1] - other[0] / other[1]
     return (*found, Estimate(statistic="error_difference", value=difference, low=low, high=high, n=n))
 
 
-def _error(counts: Counts, labels: dict[str, str]) -> Estimate:
+def _error(counts: Counts, whole: Counts, labels: dict[str, str]) -> Estimate:
     few = counts.rows < FEWEST
     reason = f"{counts.rows:g} audits; need {FEWEST}" if few else ""
-    return weighted_share(counts, "error", State.INSUFFICIENT if few else State.OK, reason, labels)
+    return weighted_share(counts, "error", State.INSUFFICIENT if few else State.OK, reason, labels, whole=whole)
 
 
-def _effective(counts: Counts) -> tuple[float, float]:
+def _effective(counts: Counts, whole: Counts) -> tuple[float, float]:
     """(wrong, audits) that a simple random sample would need to know as much."""
-    n = counts.rows / design_effect(counts)
+    n = counts.rows / design_effect(counts, whole)
     share = weighted_share(counts, "error").value
     return (share or 0.0) * n, n
 

@@ -70,7 +70,7 @@ def tallies(statistic: str, key: str) -> Estimator:
     return estimate
 
 
-def design_effect(counts: Counts) -> float:
+def design_effect(counts: Counts, whole: Counts | None = None) -> float:
     """By how much the variance of the weighted share exceeds that of a simple random sample of as many audits.
 
     The variance is Taylor's linearization of Hajek's ratio with replacement: in stratum h of m units (clusters; where
@@ -82,6 +82,8 @@ def design_effect(counts: Counts) -> float:
     Parameters
     ----------
     counts : by `stratum` and `cluster` where known, with the sums of w and w^2
+    whole : all audits of the strata where `counts` are a domain of them (of one class, say): how many audits fall
+        into a domain is chance as well, so that all of a stratum's audits are its units, those outside with z = 0
 
     Returns
     -------
@@ -89,7 +91,8 @@ def design_effect(counts: Counts) -> float:
 
     References
     ----------
-    L. Kish (1965), Survey Sampling, 8.2 and 11.7; K. M. Wolter (2007), Introduction to Variance Estimation, 6.
+    L. Kish (1965), Survey Sampling, 8.2 and 11.7; K. M. Wolter (2007), Introduction to Variance Estimation, 6; C.-E.
+    Sarndal et al. (1992), Model Assisted Survey Sampling, 5.8, for domains.
     """
     keys = [key for key in (STRATUM, CLUSTER) if key in counts.keys]
     frame = counts.project(keys).frame
@@ -105,7 +108,8 @@ def design_effect(counts: Counts) -> float:
     if kish == 1.0 and clusters.empty and groups == 1:
         return 1.0  # what rounding would make 1.0000000000000002
     plain = share * (1 - share) / (n - 1)
-    by_audit = _variance(frame, share, np.zeros(len(frame), dtype=bool)) / plain
+    sizes = whole.project((STRATUM,)).frame.set_index(STRATUM)[ROWS] if whole and STRATUM in whole.keys else None
+    by_audit = _variance(frame, share, np.zeros(len(frame), dtype=bool), sizes) / plain
     least = max(by_audit, LEAST_OF_KISH * kish)
     if clusters.empty:
         return least
@@ -125,14 +129,17 @@ def kish_factor(n: float, weight: float, weight_squared: float) -> float:
     return max(1.0, n * weight_squared / weight**2)
 
 
-def _variance(frame: pd.DataFrame, share: float, clustered: np.ndarray) -> float:
-    """The variance of the share; rows marked `clustered` are one unit each, the others as many as they have audits."""
+def _variance(frame: pd.DataFrame, share: float, clustered: np.ndarray, sizes: pd.Series[float] | None = None) -> float:
+    """The variance of the share; rows marked `clustered` are one unit each, the others as many as they have audits.
+
+    `sizes` are the units of each stratum where `frame` holds only some of them.
+    """
     z = (frame[GOOD] - share * frame[WEIGHT]).to_numpy()
     each = (frame[GOOD_SQUARED] * (1 - 2 * share) + share**2 * frame[WEIGHT_SQUARED]).to_numpy()
     sums = pd.DataFrame({"m": np.where(clustered, 1.0, frame[ROWS]), "z": z, "zz": np.where(clustered, z * z, each)})
     by = frame[STRATUM].to_numpy() if STRATUM in frame else np.zeros(len(frame))
     total = sums.groupby(by).sum()
-    m = total["m"].to_numpy()
+    m = (total["m"] if sizes is None else sizes.reindex(total.index)).to_numpy()
     alone = m < 2
     spread = total["zz"] - np.where(alone, 0.0, total["z"] ** 2 / m)
     factor = np.where(alone, 1.0, m / np.maximum(m - 1, 1.0))
@@ -146,12 +153,16 @@ def weighted_share(
     reason: str = "",
     labels: Mapping[str, str] | None = None,
     effect: float | None = None,
+    whole: Counts | None = None,
 ) -> Estimate:
-    """The weighted share of the good of at least one audit, with Wilson's interval on n / design effect."""
+    """The weighted share of the good of at least one audit, with Wilson's interval on n / design effect.
+
+    `whole` as in `design_effect`, where the counts are a domain of it.
+    """
     n = counts.rows
     weight, good = counts.total(WEIGHT) or 0.0, counts.total(GOOD) or 0.0
     value = min(1.0, good / weight)  # the two sums may differ by rounding where every label is right
-    effective = n / (design_effect(counts) if effect is None else effect)
+    effective = n / (design_effect(counts, whole) if effect is None else effect)
     low, high = wilson(value * effective, effective)
     return Estimate(
         statistic=statistic, value=value, low=low, high=high, n=n, state=state, reason=reason, labels=labels or {}
