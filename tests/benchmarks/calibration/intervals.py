@@ -1,0 +1,347 @@
+"""How often nominal 95 % intervals hold the truth: a family of simulations for every interval that a check shows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelmon.check import FOLDS, Estimator, Moment
+from labelmon.checks import check_named
+from labelmon.counts import ROWS, Counts, Op
+from labelmon.estimators.agreement import agreement
+from labelmon.estimators.anomaly import annotators_at_fault
+from labelmon.estimators.breakdown import share
+from labelmon.estimators.classes import f1
+from labelmon.estimators.confusion import weighted_classes
+from labelmon.estimators.corrections import corrected_for_misses
+from labelmon.estimators.kappa import pairwise_kappa
+from labelmon.estimators.sources import errors_by_source
+from labelmon.model import Estimate
+
+Rng = np.random.Generator
+Cell = Mapping[str, float]
+Truths = Mapping[str, float]
+Draw = Callable[..., tuple[tuple[Estimate, ...], Truths]]
+WEIGHED = ("weight", "good_weight", "weight_squared", "good_weight_squared")
+WEIGHED_OPS = {ROWS: Op.SUM} | dict.fromkeys(WEIGHED, Op.SUM)
+CLASSES = ("low", "middle", "high")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Simulations over a grid: `draw` gives estimates and the truth of those it is asked about, by statistic.
+
+    `speaks_for` are the statistics whose interval is made by the same code, beside those that it draws.
+    """
+
+    name: str
+    says: str
+    grid: Mapping[str, tuple[float, ...]]
+    draw: Draw
+    speaks_for: tuple[str, ...] = ()
+
+    def cells(self) -> list[dict[str, float]]:
+        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+
+    def coverage(self, seed: int, replicates: int) -> dict[str, dict[str, float]]:
+        """Share of replicates whose interval holds the truth, by statistic and cell."""
+        found: dict[str, dict[str, float]] = {}
+        for place, cell in enumerate(self.cells()):
+            rng = np.random.default_rng([seed, place])
+            held: dict[str, list[bool]] = {}
+            for _ in range(replicates):
+                estimates, truths = self.draw(rng, **cell)
+                for statistic, truth in truths.items():
+                    held.setdefault(statistic, []).append(holds(estimates, statistic, truth))
+            name = ", ".join(f"{key} {value:g}" for key, value in cell.items())
+            for statistic, hits in held.items():
+                found.setdefault(statistic, {})[name] = float(np.mean(hits))
+        return found
+
+
+def holds(estimates: tuple[Estimate, ...], statistic: str, truth: float) -> bool:
+    """Whether the first interval of `statistic` holds the truth; an estimate without one does not."""
+    one = next(e for e in estimates if e.statistic == statistic)
+    high = float("inf") if one.high is None and one.low is not None else one.high
+    return one.low is not None and high is not None and one.low <= truth <= high
+
+
+def says(prevalence: float, p: float) -> tuple[np.ndarray, np.ndarray]:
+    """Two classes: their prevalences, and the chance of each answer given the true class."""
+    return np.array([1 - prevalence, prevalence]), np.array([[p, 1 - p], [1 - p, p]])
+
+
+def neighbours(p: float) -> tuple[np.ndarray, np.ndarray]:
+    """Three classes in order: who errs takes a neighbour, mostly."""
+    miss = 1 - p
+    return np.array([0.5, 0.3, 0.2]), np.array(
+        [[p, 0.8 * miss, 0.2 * miss], [miss / 2, p, miss / 2], [0.2 * miss, 0.8 * miss, p]]
+    )
+
+
+def joint(prevalence: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """The chance of each pair of answers to one item by two annotators."""
+    k = len(prevalence)
+    table = np.zeros((k, k))
+    for true, share_ in enumerate(prevalence):
+        for a, b in itertools.product(range(k), range(k)):
+            table[a, b] += share_ * answers[true, a] * answers[true, b]
+    return table
+
+
+def chance_corrected(table: np.ndarray, distance: Callable[[int, int], float]) -> float:
+    """1 - observed / expected disagreement: kappa of two alike annotators, and alpha in the limit."""
+    margin = table.sum(axis=0)
+    pairs = list(itertools.product(range(len(table)), repeat=2))
+    observed = sum(table[a, b] * distance(a, b) for a, b in pairs)
+    return float(1 - observed / sum(margin[a] * margin[b] * distance(a, b) for a, b in pairs))
+
+
+def ordinal_distance(margin: np.ndarray) -> Callable[[int, int], float]:
+    """Krippendorff's: the ranks between two classes, those of the two by half, squared."""
+
+    def distance(a: int, b: int) -> float:
+        low, high = min(a, b), max(a, b)
+        return float(sum(margin[low : high + 1]) - (margin[a] + margin[b]) / 2) ** 2 if a != b else 0.0
+
+    return distance
+
+
+def rated(rng: Rng, n: int, raters: int, prevalence: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """(raters, n) answers."""
+    truth = rng.choice(len(prevalence), n, p=prevalence)
+    borders = answers.cumsum(axis=1)[truth]
+    return np.minimum((rng.random((raters, n, 1)) > borders).sum(axis=2), len(prevalence) - 1)
+
+
+def pair_counts(rng: Rng, said: np.ndarray, classes: tuple[str, ...], *, named: bool) -> Counts:
+    """What the store counts of all pairs of annotators: by pair where `named`, else by item's number of ratings."""
+    raters, n = said.shape
+    folds = rng.integers(0, FOLDS, n)
+    rows = []
+    for one, other in itertools.combinations(range(raters), 2):
+        cells = np.zeros((FOLDS, len(classes), len(classes)))
+        np.add.at(cells, (folds, said[one], said[other]), 1)
+        who = (f"p{one}", f"p{other}") if named else (str(raters),)
+        for f, a, b in zip(*np.nonzero(cells), strict=True):
+            count = cells[f, a, b]
+            rows.append((str(f), *who, classes[a], classes[b], count, count * (a == b)))
+    keys = ("fold", *(("annotator", "other_annotator") if named else ("ratings",)), "label", "other_label")
+    return Counts.of(keys, {ROWS: Op.SUM, "same": Op.SUM}, rows)
+
+
+def draw_share(rng: Rng, n: float, p: float) -> tuple[tuple[Estimate, ...], Truths]:
+    return (share("share", float(rng.binomial(int(n), p)), n),), {"share": p}
+
+
+def draw_nominal(rng: Rng, n: float, p: float, prevalence: float) -> tuple[tuple[Estimate, ...], Truths]:
+    world = says(prevalence, p)
+    table = joint(*world)
+    margin, agreed = table.sum(axis=0), float(np.trace(table))
+    chance = 2 * margin[0] * margin[1]
+    truth = chance_corrected(table, lambda a, b: float(a != b))
+    counts = pair_counts(rng, rated(rng, int(n), 3, *world), ("a", "b"), named=False)
+    return agreement(counts, Moment(at=0, classes=("a", "b"))), {
+        "krippendorff_alpha": truth,
+        "fleiss_kappa": truth,
+        "gwet_ac1": (agreed - chance) / (1 - chance),
+        "percent_agreement": agreed,
+    }
+
+
+def draw_ordinal(rng: Rng, n: float, p: float) -> tuple[tuple[Estimate, ...], Truths]:
+    world = neighbours(p)
+    table = joint(*world)
+    counts = pair_counts(rng, rated(rng, int(n), 3, *world), CLASSES, named=False)
+    truth = chance_corrected(table, ordinal_distance(table.sum(axis=0)))
+    return agreement(counts, Moment(at=0, classes=CLASSES, ordinal=True)), {"krippendorff_alpha_ordinal": truth}
+
+
+def draw_kappa(rng: Rng, n: float, p: float, annotators: float) -> tuple[tuple[Estimate, ...], Truths]:
+    """With two annotators the interval of their pair is judged, with more the pooled one."""
+    world = neighbours(p)
+    table = joint(*world)
+    counts = pair_counts(rng, rated(rng, int(n), int(annotators), *world), CLASSES, named=True)
+    found = pairwise_kappa(counts, Moment(at=0, classes=CLASSES, ordinal=True))
+    paired = tuple(e for e in found if bool(e.labels) == (annotators == 2))
+    return paired, {
+        "cohen_kappa": chance_corrected(table, lambda a, b: float(a != b)),
+        "cohen_kappa_linear": chance_corrected(table, lambda a, b: abs(a - b)),
+        "cohen_kappa_quadratic": chance_corrected(table, lambda a, b: (a - b) ** 2),
+    }
+
+
+def draw_f1(rng: Rng, n: float, precision: float, recall: float) -> tuple[tuple[Estimate, ...], Truths]:
+    """A class of a fifth of all labels."""
+    labelled = 0.2
+    both, predicted = labelled * recall, labelled * recall / precision
+    hit, said, had, _ = rng.multinomial(
+        int(n), [both, predicted - both, labelled - both, 1 - predicted - labelled + both]
+    )
+    truth = 2 * both / (predicted + labelled)
+    return (f1(float(hit), float(hit + said), float(hit + had), {}),), {"f1": truth}
+
+
+def draw_difference(rng: Rng, n: float, machine: float, human: float) -> tuple[tuple[Estimate, ...], Truths]:
+    rows = []
+    for source, p in (("auto", machine), ("human", human)):
+        wrong = float(rng.binomial(int(n), p))
+        rows.append(("", source, n, n, wrong, n, wrong))
+    counts = Counts.of(("stratum", "partner_label_source"), WEIGHED_OPS, rows)
+    return errors_by_source(counts, Moment(at=0)), {"error_difference": machine - human, "error": machine}
+
+
+def draw_missed(rng: Rng, n: float, seeded: float, error: float, catch: float) -> tuple[tuple[Estimate, ...], Truths]:
+    changed, found = float(rng.binomial(int(n), error * catch)), float(rng.binomial(int(seeded), catch))
+    combine = corrected_for_misses(corrected="corrected", seeded="seeded", caught="caught")
+    reviews = Counts.of((), {ROWS: Op.SUM, "corrected": Op.SUM}, [(n, changed)])
+    planted = Counts.of((), {ROWS: Op.SUM, "seeded": Op.SUM, "caught": Op.SUM}, [(seeded, seeded, found)])
+    return combine({"": reviews, "seeded": planted}, Moment(at=0)), {"corrected_with_misses": error}
+
+
+def weighted_audits(rng: Rng, n: float, p: float, ratio: float) -> tuple[list[tuple[str, str, float, float]], Truths]:
+    """(predicted, true, weight, audits): what is predicted x is audited `ratio` times as often as the rest."""
+    found = []
+    are_x = {"x": p, "y": 0.08}
+    share_x = 0.3
+    for predicted, drawn, weight in (("x", int(n / 2), 1.0), ("y", int(n / 2), ratio * (1 - share_x) / share_x)):
+        hits = int(rng.binomial(drawn, are_x[predicted]))
+        found += [(predicted, "x", weight, float(hits)), (predicted, "y", weight, float(drawn - hits))]
+    # The weights say how many predictions each audit stands for: y has ratio x 0.7 / 0.3 for each of x.
+    mass = ratio * (1 - share_x) / share_x
+    recall = p / (p + are_x["y"] * mass)
+    accuracy = (p + (1 - are_x["y"]) * mass) / (1 + mass)
+    return found, {"precision": p, "recall": recall, "accuracy": accuracy}
+
+
+def draw_weighted(rng: Rng, n: float, p: float, ratio: float) -> tuple[tuple[Estimate, ...], Truths]:
+    audits, truths = weighted_audits(rng, n, p, ratio)
+    rows = []
+    for predicted, true, weight, times in audits:
+        good = weight * times * (predicted == true)
+        rows.append((predicted, predicted, true, times, weight * times, good, weight * weight * times, weight * good))
+    counts = Counts.of(("stratum", "said", "true"), WEIGHED_OPS, rows)
+    classes = weighted_classes(said="said", true="true")(counts, Moment(at=0))
+    ops = WEIGHED_OPS | {"good": Op.SUM}
+    whole = Counts.of(("stratum",), ops, [(s, *rest, rest[0] * (s == true)) for s, _, true, *rest in rows])
+    estimate: Estimator = check_named("label_accuracy").estimate  # type: ignore[assignment]
+    of_x = tuple(e for e in classes if e.labels == {"class": "x"})
+    return (*estimate(whole, Moment(at=0)), *of_x), truths
+
+
+def draw_person(rng: Rng, audits: float, people: float) -> tuple[tuple[Estimate, ...], Truths]:
+    """Error rates of 5 %, give or take 2.5; the first annotator's is judged."""
+    rates = rng.gamma(4.0, 0.05 / 4.0, int(people)).clip(0, 0.2)
+    rows = [(f"p{i}", audits, float(rng.binomial(int(audits), rate))) for i, rate in enumerate(rates)]
+    counts = Counts.of(("annotator",), {ROWS: Op.SUM, "wrong": Op.SUM}, rows)
+    found = annotators_at_fault(part="people", wrong="wrong")({"people": counts}, Moment(at=0))
+    return tuple(e for e in found if e.labels == {"annotator": "p0"}), {"error_rate": float(rates[0])}
+
+
+def draw_cost(rng: Rng, n: float, p: float) -> tuple[tuple[Estimate, ...], Truths]:
+    check = check_named("label_cost")
+    assert check.combine is not None
+    part = next(part for part in check.parts if part.name == "audits")
+    good = float(rng.binomial(int(n), p))
+    labels = Counts.of(
+        (), check.ops, [tuple({ROWS: 100.0, "costed": 100.0, "spent": 50.0}.get(c, 0.0) for c in check.ops)]
+    )
+    audited = {
+        ROWS: n,
+        "good": good,
+        "weight": n,
+        "good_weight": good,
+        "weight_squared": n,
+        "good_weight_squared": good,
+    }
+    audits = Counts.of(
+        tuple(part.keys), part.ops, [(*("" for _ in part.keys), *(audited.get(c, 0.0) for c in part.ops))]
+    )
+    return check.combine({"": labels, "audits": audits}, Moment(at=0)), {"cost_per_correct_label": 0.5 / p}
+
+
+P = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+FAMILIES = (
+    Family(
+        name="shares",
+        says="Wilson's interval of a share p of n events",
+        grid={"n": (100, 200, 500), "p": P},
+        draw=draw_share,
+        speaks_for=(
+            *("within_ratio", "validated", "in_schema", "validator_pass", "false_fail", "join_coverage", "auto_share"),
+            *("confirmed", "corrected", "catch_rate", "majority_vote_accuracy"),
+        ),
+    ),
+    Family(
+        name="agreement",
+        says="Jackknife over folds of items; three annotators say the true one of two classes with probability p",
+        grid={"n": (100, 200, 500), "p": (0.7, 0.8, 0.9, 0.95), "prevalence": (0.5, 0.3)},
+        draw=draw_nominal,
+    ),
+    Family(
+        name="ordinal_agreement",
+        says="Jackknife over folds of items; three annotators, three classes in order",
+        grid={"n": (200, 500), "p": (0.7, 0.8, 0.9)},
+        draw=draw_ordinal,
+    ),
+    Family(
+        name="cohen_kappa",
+        says="The standard error of Fleiss, Cohen and Everitt for a pair of annotators; pooled over the pairs of four by jackknife",
+        grid={"n": (200, 500), "p": (0.7, 0.8, 0.9), "annotators": (2, 4)},
+        draw=draw_kappa,
+    ),
+    Family(
+        name="f1",
+        says="F1 of a class of a fifth of n labels",
+        grid={"n": (200, 500, 2000), "precision": (0.7, 0.9), "recall": (0.6, 0.8, 0.9)},
+        draw=draw_f1,
+    ),
+    Family(
+        name="differences",
+        says="Newcombe's interval of the difference of two error rates, n audits each",
+        grid={"n": (100, 300), "machine": (0.05, 0.2, 0.4), "human": (0.05, 0.1)},
+        draw=draw_difference,
+    ),
+    Family(
+        name="missed_corrections",
+        says="The corrected share over the catch rate of seeded errors: n reviews, and errors seeded",
+        grid={"n": (500, 2000), "seeded": (50, 150), "error": (0.05, 0.15), "catch": (0.4, 0.8)},
+        draw=draw_missed,
+    ),
+    Family(
+        name="weighted_audits",
+        says="Shares from n weighted audits in two strata: all, and precision and recall of the rarer class",
+        grid={"n": (200, 500, 1000), "p": (0.7, 0.85, 0.93), "ratio": (1, 3)},
+        draw=draw_weighted,
+        speaks_for=("audited_precision", "audited_recall"),
+    ),
+    Family(
+        name="annotators",
+        says="The credible interval of one honest annotator's error rate, given peers: mean 5 %, deviation 2.5",
+        grid={"audits": (50, 100, 300), "people": (10, 40)},
+        draw=draw_person,
+    ),
+    Family(
+        name="cost",
+        says="The cost of a correct label from n audits",
+        grid={"n": (100, 500), "p": (0.7, 0.9, 0.95)},
+        draw=draw_cost,
+    ),
+)
+
+
+def calibrated() -> set[str]:
+    """The statistics whose interval some family judges."""
+    rng = np.random.default_rng(0)
+    drawn = (name for family in FAMILIES for name in family.draw(rng, **family.cells()[0])[1])
+    return {*drawn, *(name for family in FAMILIES for name in family.speaks_for)}
+
+
+def extremes(coverage: Mapping[str, float]) -> Iterator[str]:
+    """The least and the most covered cell."""
+    for choose in (min, max):
+        cell = choose(coverage, key=coverage.__getitem__)
+        yield f"{coverage[cell]:.3f} ({cell})"
