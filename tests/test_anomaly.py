@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import betabinom, binomtest
+from scipy.stats import beta, betabinom, binomtest
 
-from labelmon.estimators.anomaly import fit_skill, judge, upper_tail
+from labelmon.estimators.anomaly import judge
+from labelmon.estimators.skill import fit_skill
 from tests.full_store import day, once, one
 
 
@@ -48,9 +49,31 @@ def test_without_peers_or_audits_nobody_is_judged(tmp_path: Path, people: dict[s
 
 def test_tails_are_those_of_scipy() -> None:
     skill = fit_skill(np.array([3.0, 9.0, 1.0, 5.0]), np.array([60.0, 70.0, 50.0, 60.0]))
-    a, b = skill.shape
     for errors, total in ((0, 50), (7, 50), (50, 50)):
-        assert upper_tail(errors, total, skill) == pytest.approx(betabinom.sf(errors - 1, total, a, b), abs=1e-9)
+        each = [betabinom.sf(errors - 1, total, a, b) for a, b in zip(skill.a, skill.b, strict=True)]
+        assert skill.upper_tail(errors, total) == pytest.approx(skill.weight @ each, abs=1e-9)
+
+
+def test_what_is_known_of_one_is_bayes_rule_by_hand() -> None:
+    skill = fit_skill(np.array([3.0, 9.0, 1.0, 5.0, 2.0]), np.full(5, 60.0))
+    rates = np.linspace(0.0005, 0.9995, 4000)
+    density = sum(w * beta.pdf(rates, a, b) for w, a, b in zip(skill.weight, skill.a, skill.b, strict=True))
+    density = density * rates**6 * (1 - rates) ** 34
+    density /= density.sum()
+
+    known = skill.given(6, 40)
+
+    assert known.mean == pytest.approx(rates @ density, rel=1e-3)
+    assert known.quantile(0.975) == pytest.approx(rates[np.searchsorted(density.cumsum(), 0.975)], abs=1e-3)
+    assert skill.mean < known.mean < 6 / 40  # between the peers' mean and the own rate
+
+
+def test_the_spread_follows_the_peers() -> None:
+    alike = fit_skill(np.full(30, 5.0), np.full(30, 100.0))
+    apart = fit_skill(np.tile([1.0, 25.0], 15), np.full(30, 100.0))
+
+    assert alike.quantile(0.975) < 0.09
+    assert apart.quantile(0.975) > 0.3
 
 
 def simulated(rng: np.random.Generator, *, bad: bool) -> tuple[np.ndarray, np.ndarray]:

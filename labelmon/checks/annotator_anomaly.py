@@ -14,8 +14,8 @@ CHECK = Check(
     title="Annotators apart",
     help="Annotators whose audited labels are wrong far more often than those of their peers.",
     formula=(
-        "P(X >= errors) under a beta-binomial whose mean and spread are those of the other annotators (moments; of few "
-        "peers mixed with a usual spread), Benjamini-Hochberg over annotators at 1 %; the worst few also as a group"
+        "P(X >= errors) under a beta-binomial whose mean and spread are those of the other annotators, "
+        "weighed with a usual spread; Benjamini-Hochberg over annotators at 2.2 %; the worst few also as a group"
     ),
     source="J. C. Kleinman (1973), JASA 68:46; Y. Benjamini, Y. Hochberg (1995), J. R. Statist. Soc. B 57:289",
     gotcha=(

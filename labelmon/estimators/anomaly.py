@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,60 +11,13 @@ from labelmon.check import Combiner, Moment
 from labelmon.counts import OTHER, ROWS, Counts
 from labelmon.estimators.breakdown import census, share, unknown
 from labelmon.estimators.multiplicity import benjamini_hochberg
+from labelmon.estimators.skill import fit_skill
 from labelmon.model import Estimate, State
 
 Array = NDArray[np.float64]
 FEWEST_AUDITS = 20
 FEWEST_PEERS = 4
-FALSE_DISCOVERY = 0.01
-# Where peers are few their spread is hardly known: it is mixed with a usual one, worth so many annotators.
-USUAL_SPREAD, USUAL_WEIGHT = 0.01, 4.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Skill:
-    """Beta distribution of error rates: mean and intra-annotator correlation rho, each in (0, 1)."""
-
-    mean: float
-    rho: float
-
-    @property
-    def shape(self) -> tuple[float, float]:
-        """(a, b) of the beta distribution."""
-        size = 1 / self.rho - 1
-        return self.mean * size, (1 - self.mean) * size
-
-
-def fit_skill(errors: Array, audits: Array) -> Skill:
-    """Moments of a beta-binomial over annotators: arrays of shape (annotators,), audits > 0.
-
-    The spread is that of the rates beyond binomial chance, never below 0, mixed with a usual one.
-
-    References
-    ----------
-    J. C. Kleinman (1973), JASA 68:46, with weights equal to the number of audits.
-    """
-    total = float(audits.sum())
-    # Half an error and half a correct label of everybody's keep the mean off 0 and 1.
-    mean = (float(errors.sum()) + 0.5) / (total + 1)
-    weights = audits / total
-    seen = float((weights * (errors / audits - mean) ** 2).sum())
-    chance = mean * (1 - mean) * float((weights * (1 - weights) / audits).sum())
-    whole = mean * (1 - mean) * float((weights * (1 - weights) * (1 - 1 / audits)).sum())
-    rho = min(0.5, max(0.0, (seen - chance) / whole)) if whole > 0 else 0.0
-    peers = max(0.0, len(audits) - 1)
-    return Skill(mean=mean, rho=(rho * peers + USUAL_SPREAD * USUAL_WEIGHT) / (peers + USUAL_WEIGHT))
-
-
-def upper_tail(errors: float, audits: float, skill: Skill) -> float:
-    """P(X >= errors) of a beta-binomial with `audits` trials and that skill."""
-    from scipy.special import betaln, gammaln  # noqa: PLC0415  heavy, and only here
-
-    a, b = skill.shape
-    k = np.arange(round(errors), round(audits) + 1)
-    n = round(audits)
-    choose = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
-    return min(1.0, float(np.exp(choose + betaln(a + k, b + n - k) - betaln(a, b)).sum()))
+FALSE_DISCOVERY, OF_GROUPS = 0.022, 0.005
 
 
 def judge(errors: Array, audits: Array) -> tuple[list[float], list[bool]]:
@@ -77,7 +29,7 @@ def judge(errors: Array, audits: Array) -> tuple[list[float], list[bool]]:
     """
     everybody = np.arange(len(audits))
     alone = [
-        upper_tail(errors[i], audits[i], fit_skill(errors[everybody != i], audits[everybody != i])) for i in everybody
+        fit_skill(errors[everybody != i], audits[everybody != i]).upper_tail(errors[i], audits[i]) for i in everybody
     ]
     worst = np.argsort(-errors / audits, kind="stable")
     for size in range(len(audits) // 4, 0, -1):
@@ -87,9 +39,9 @@ def judge(errors: Array, audits: Array) -> tuple[list[float], list[bool]]:
         skill = fit_skill(errors[rest], audits[rest])
         raw = list(alone)
         for i in suspects:
-            raw[i] = upper_tail(errors[i], audits[i], skill)
+            raw[i] = skill.upper_tail(errors[i], audits[i])
         adjusted = benjamini_hochberg(raw)
-        if all(adjusted[i] < FALSE_DISCOVERY for i in suspects):
+        if all(adjusted[i] < (OF_GROUPS if size > 1 else FALSE_DISCOVERY) for i in suspects):
             return adjusted, [bool(i in suspects) for i in everybody]
     return benjamini_hochberg(alone), [False] * len(audits)
 
@@ -131,19 +83,16 @@ def annotators_at_fault(*, part: str, wrong: str) -> Combiner:
 def _person(
     name: str, index: int, errors: Array, audits: Array, p_value: float, *, flagged: bool
 ) -> tuple[Estimate, ...]:
-    from scipy.special import betaincinv  # noqa: PLC0415  heavy, and only here
-
     if flagged:  # not one of the peers: the own audits alone
         own = share("error_rate", float(errors[index]), float(audits[index]), labels={"annotator": name})
         return own, *_verdict(name, float(audits[index]), p_value, flagged=True)
     others = np.arange(len(audits)) != index
-    a, b = fit_skill(errors[others], audits[others]).shape
-    k, n = float(errors[index]), float(audits[index])
-    a, b = a + k, b + n - k
+    n = float(audits[index])
+    skill = fit_skill(errors[others], audits[others]).given(float(errors[index]), n)
+    low, high = (skill.quantile(share) for share in (0.025, 0.975))
     labels = {"annotator": name}
-    low, high = (float(betaincinv(a, b, q)) for q in (0.025, 0.975))
     return (
-        Estimate(statistic="error_rate", value=a / (a + b), low=low, high=high, n=n, labels=labels, state=State.OK),
+        Estimate(statistic="error_rate", value=skill.mean, low=low, high=high, n=n, labels=labels, state=State.OK),
         *_verdict(name, n, p_value, flagged=False),
     )
 
