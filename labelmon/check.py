@@ -16,6 +16,10 @@ from sqlalchemy import case
 from labelmon.counts import ROWS, Counts, Op
 from labelmon.model import Cause, Estimate, Severity
 from labelmon.roles import PERSON_ROLES, RELATIONS
+from labelmon.slo import EventSlo as EventSlo
+from labelmon.slo import GaugeSlo as GaugeSlo
+from labelmon.slo import Statistic as Statistic
+from labelmon.slo import Threshold as Threshold
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -114,13 +118,17 @@ SettingValue = str | float
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """Something a check lets an objective choose: one of `choices`, or a number of at least `least`."""
+    """Something a check lets an objective choose: one of `choices`, a number of at least `least`, or a text.
+
+    A text is one that `parse` takes without a ValueError, or empty.
+    """
 
     name: str
     help: str
     default: SettingValue
     choices: tuple[str, ...] = ()
     least: float = 0.0
+    parse: Callable[[str], object] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,68 +176,6 @@ class Part:
     def ops(self) -> dict[str, Op]:
         """Every column of the counts with its op: `rows` first, then as declared."""
         return _ops(self.counts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Statistic:
-    """A number a check reports: its name in `once --format json`, its metric suffix and what it means.
-
-    Without a `metric` it is shown by `once`, the API and pages only; otherwise it is exported as
-    `labelmon_<check>_<metric>`. `age` marks an age in seconds that is exported as the instant it counts from, so
-    that it keeps growing between samples; its `metric` then ends in `timestamp_seconds`.
-    """
-
-    name: str
-    help: str
-    metric: str = ""
-    age: bool = False
-    interval: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class EventSlo:
-    """Good events over all events: `good` names a sum column, `of` what it is a share of. `target` is the default.
-
-    `of` are the rows unless they have weights. `design_effect` names the statistic, of the check or of one of its
-    parts, that says how many rows tell as much as one that was drawn by itself: evidence counts rows / effect.
-    """
-
-    good: str
-    target: float
-    within: float | None = None
-    of: str = ROWS
-    design_effect: str = ""
-
-    def errors(self, total: Callable[[str], float]) -> float:
-        """Bad events out of each column's `total`: the bad share of the rows, in [0, rows]."""
-        rows, of = total(ROWS), total(self.of)
-        bad = of - total(self.good)
-        # Weights are summed in any order: what is left of them by rounding is no bad event.
-        return min(rows, rows * bad / of) if bad > 1e-12 * of else 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Threshold:
-    """An alert of `severity` while `statistic` is past the objective and at least `at_least` rows are behind it.
-
-    `proven` asks that the whole 95 % interval is past it, not just the estimate.
-    """
-
-    severity: Severity
-    statistic: str
-    at_least: int = 0
-    proven: bool = False
-    meaning: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class GaugeSlo:
-    """A number that must stay on one side: `statistic` at most (or at least) the default, in base units."""
-
-    statistic: str
-    at_most: float | None = None
-    at_least: float | None = None
-    thresholds: tuple[Threshold, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,6 +252,11 @@ class Check:
         """The statistic a reader means by the check's name."""
         return self.statistics[0]
 
+    @property
+    def adjusted(self) -> Statistic:
+        """The adjusted p-value that a threshold may ask for; StopIteration if the check reports none."""
+        return next(s for s in self.statistics if s.adjusts)
+
     def statistic(self, name: str) -> Statistic:
         """The statistic called `name`; StopIteration if the check reports none."""
         return next(s for s in self.statistics if s.name == name)
@@ -349,6 +300,8 @@ class Check:
                 found.append("need exactly one of at_most and at_least")
             wanted = {self.slo.statistic, *(t.statistic for t in self.slo.thresholds)}
             found += [f"need an objective on a reported statistic, got {n!r}" for n in sorted(wanted - names)]
+            if any(t.p_below for t in self.slo.thresholds) and not any(s.adjusts in names for s in self.statistics):
+                found.append("need an adjusted p-value for a threshold that asks for one")
         if set(self.panel.statistics) - names:
             found.append("need a panel of reported statistics")
         for name, column in self.counts.items():

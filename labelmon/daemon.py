@@ -17,6 +17,7 @@ from labelmon.check import Check
 from labelmon.config import Config, load
 from labelmon.errors import ConfigError, LabelmonError
 from labelmon.exporter import MOST_SERIES, Fragment, Publisher
+from labelmon.families import Families
 from labelmon.ledger import Ledger, open_ledger
 from labelmon.model import DAY, Dataset
 from labelmon.pseudonyms import Pseudonyms, load_pseudonyms
@@ -63,6 +64,7 @@ class Daemon:
         self.ledger = open_ledger(self.config.ledger_url)
         self.pseudonyms = load_pseudonyms(self.config.pseudonym_keys, self.config.path.resolve().parent)
         self.publisher = Publisher(clock=self.clock)
+        self.families = Families()
         self.schedule = Schedule(slots={}, rng=random.Random())  # noqa: S311  jitter, not secrecy
         self.selfmetrics.note_reload(self.clock(), ok=True)
         self._adopt(self.config)
@@ -160,6 +162,7 @@ class Daemon:
             }
             self.schedule.set_jobs(jobs, self.clock())
             self.selfmetrics.keep(config.datasets, config.stores)
+            self.families.forget(config.datasets)
 
     def _sampler(self, config: Config, dataset: Dataset) -> DatasetSampler:
         return DatasetSampler(
@@ -169,6 +172,7 @@ class Daemon:
             pseudonyms=self.pseudonyms,
             alerting=config.alerting,
             catalogue=self.catalogue,
+            families=self.families,
         )
 
     def _workers(self) -> int:

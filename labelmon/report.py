@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import requests
 
@@ -12,6 +13,7 @@ from labelmon.checks import catalogue
 from labelmon.config import Config
 from labelmon.errors import LabelmonError, UsageError
 from labelmon.exporter import Sample, expose
+from labelmon.families import Families
 from labelmon.ledger import open_ledger
 from labelmon.model import Dataset, Measurement, State
 from labelmon.once import Reading, measure_once
@@ -26,7 +28,14 @@ def read_all(config: Config, at: float, only: str | None) -> list[Reading]:
     """Every dataset (or `only` one) measured as of `at`."""
     stores = {name: open_store(spec) for name, spec in config.stores.items()}
     pseudonyms = load_pseudonyms(config.pseudonym_keys)
-    return [measure_once(dataset, stores, catalogue(), at, pseudonyms) for dataset in _picked(config, only)]
+    checks, families = catalogue(), Families()
+    readings = [measure_once(dataset, stores, checks, at, pseudonyms) for dataset in _picked(config, only)]
+    for reading in readings:
+        families.note(reading.dataset.name, reading.measurements, checks)
+    return [
+        replace(reading, measurements=(*reading.measurements, *families.adjusted(reading.measurements, checks)))
+        for reading in readings
+    ]
 
 
 def render(readings: Sequence[Reading], at: float, form: str) -> str:

@@ -10,6 +10,7 @@ from labelmon.cells import Cell, cells_of, local_days
 from labelmon.check import Check
 from labelmon.counts import Counts
 from labelmon.errors import StoreError
+from labelmon.families import Families
 from labelmon.ledger import Change, Ledger, SeriesState
 from labelmon.measure import Board, Memo, Point, measure
 from labelmon.model import HOUR, Alerting, Dataset, Objective
@@ -83,6 +84,7 @@ class DatasetSampler:
     alerting: Alerting
     catalogue: Sequence[Check]
     max_age: float = 0.0
+    families: Families = field(default_factory=Families)
     tracks: dict[str, Track] = field(default_factory=dict)
     types: dict[str, dict[str, str]] = field(default_factory=dict)
     late: dict[str, StoreError] = field(default_factory=dict)  # checks that ran into the timeout of their store
@@ -313,6 +315,9 @@ class DatasetSampler:
             points.append((track, point))
         board = measure(self.dataset, [p for _, p in points], now, self.alerting)
         self._remember(points, board)
+        self.families.note(self.dataset.name, board.measurements, self.catalogue)
+        adjusted = self.families.adjusted(board.measurements, self.catalogue)
+        board = replace(board, measurements=(*board.measurements, *adjusted))
         runs = []
         for check in {t.check.name: t.check for t in self.targets}.values():
             mine = [

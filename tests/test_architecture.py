@@ -12,7 +12,7 @@ ROOT = Path(labelmon.__file__).parent
 LAYERS = (
     {"errors", "model", "roles", "durations", "buckets", "profiles"},
     {"counts"},
-    {"estimators", "check"},
+    {"estimators", "check", "slo"},
     {"naming", "sampling"},
     {"checks"},
     {
@@ -32,6 +32,7 @@ LAYERS = (
     {
         "reading",
         "measure",
+        "families",
         "sampler",
         "once",
         "samples",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from scipy.stats import binomtest, poisson
+from scipy.stats import binomtest, chi2_contingency, poisson
 
 from labelmon.checks import catalogue
-from tests.full_store import day, once, one
+from tests.full_store import AT, day, once, one
 
 DAY_S = 86_400
 
@@ -388,45 +390,73 @@ def test_audit_join(tmp_path: Path) -> None:
     assert (ours["value"], naive) == (0.05, 1.0)
 
 
-def weeks_of(mix: dict[str, int], shifted: dict[str, int]) -> list[dict[str, object]]:
-    """Five weeks of work by day, the newest with another mix at weekends when `shifted` differs."""
+def weeks_of(
+    days: int, mix: dict[str, int], weekend: dict[str, int], last: dict[int, dict[str, int]]
+) -> list[dict[str, Any]]:
+    """So many days of work before AT, a Monday; weekends have another mix, and `last` the days counted backwards."""
     rows = []
-    for back in range(35):
-        stamp = f"2026-{'03' if back == 0 else '02' if back <= 28 else '01'}-"
-        date = 1 if back == 0 else 29 - back if back <= 28 else 60 - back
-        weekend = back % 7 in {0, 1}  # AT is a Monday's midnight
-        for label, times in (shifted if weekend else mix).items():
+    for back in range(days):
+        date = (datetime.fromisoformat(AT) - timedelta(days=back + 1)).date()
+        counts = last.get(back, weekend if date.weekday() >= 5 else mix)
+        for label, times in counts.items():
             rows += [
-                {
-                    "item": f"{back}-{label}-{n}",
-                    "label": label,
-                    "predicted": label,
-                    "at": f"{stamp}{date:02d}T{n % 24:02d}:00:00Z",
-                }
+                {"item": f"{back}-{label}-{n}", "label": label, "predicted": label, "at": f"{date}T{n % 24:02d}:00:00Z"}
                 for n in range(times)
             ]
     return rows
 
 
-def drift_trap(folder: Path, relation: str, instant: str, check: str) -> tuple[float, float]:
-    """A weekend differs from Friday every week; whole weeks do not differ at all."""
-    rows = [row | {instant: row["at"]} for row in weeks_of({"a": 30, "b": 30}, {"a": 30, "b": 3})]
-    sunday, friday = (Counter(r["label"] for r in rows if r["at"].startswith(d)) for d in ("2026-03-01", "2026-02-27"))
-    found = once(folder, {relation: rows}, {check: {"at_most": 0.1}})
-    return one(found, "kl_divergence_nats", check)["value"], abs(
-        sunday["b"] / sunday.total() - friday["b"] / friday.total()
-    )
+WEEKDAY, WEEKEND = {"a": 30, "b": 30, "c": 30}, {"a": 30, "b": 3, "c": 6}
+
+
+def drift_trap(folder: Path, relation: str, instant: str, check: str) -> None:
+    """A weekend differs from Friday every week; whole weeks do not differ at all. And then b goes missing for a week."""
+    calm = [row | {instant: row["at"]} for row in weeks_of(35, WEEKDAY, WEEKEND, {})]
+    sunday, friday = (Counter(r["label"] for r in calm if r["at"].startswith(d)) for d in ("2026-03-01", "2026-02-27"))
+    assert chi2_contingency([[day[c] for c in "abc"] for day in (sunday, friday)]).pvalue < 1e-4  # naive: drift
+    gone = {back: {"a": 30, "b": 12, "c": 30} for back in range(2, 7)}
+    shifted = [row | {instant: row["at"]} for row in weeks_of(35, WEEKDAY, WEEKEND, gone)]
+
+    quiet = once(folder, {relation: calm}, {check: {"at_most": 0.005}})
+    loud = once(folder, {relation: shifted}, {check: {"at_most": 0.005}})
+
+    assert one(quiet, "kl_excess_nats", check)["value"] == 0
+    assert one(quiet, "drift_adjusted_p_value", check)["value"] > 0.5
+    assert one(loud, "kl_excess_nats", check)["value"] > 0.005
+    assert one(loud, "drift_adjusted_p_value", check)["value"] < 0.001
 
 
 def test_label_drift(tmp_path: Path) -> None:
-    ours, naive = drift_trap(tmp_path, "labels", "labeled_at", "label_drift")
-
-    assert naive > 0.4  # Sunday against Friday: a share halved
-    assert ours == pytest.approx(0, abs=0.001)
+    drift_trap(tmp_path, "labels", "labeled_at", "label_drift")
 
 
 def test_prediction_drift(tmp_path: Path) -> None:
-    ours, naive = drift_trap(tmp_path, "predictions", "predicted_at", "prediction_drift")
+    drift_trap(tmp_path, "predictions", "predicted_at", "prediction_drift")
 
-    assert naive > 0.4
-    assert ours == pytest.approx(0, abs=0.001)
+
+def test_label_break(tmp_path: Path) -> None:
+    """The last Sunday as every Sunday, and one on which a class is gone: against the day before both are a break."""
+    usual = [row | {"labeled_at": row["at"]} for row in weeks_of(35, {"a": 50, "b": 100}, {"a": 100, "b": 50}, {})]
+    broken = weeks_of(35, {"a": 50, "b": 100}, {"a": 100, "b": 50}, {0: {"b": 150}})
+
+    quiet = once(tmp_path, {"labels": usual}, {"label_break": {"at_most": 0.25}})
+    loud = once(
+        tmp_path, {"labels": [row | {"labeled_at": row["at"]} for row in broken]}, {"label_break": {"at_most": 0.25}}
+    )
+
+    assert one(quiet, "kl_excess_nats")["value"] == 0
+    assert one(loud, "kl_excess_nats")["value"] > 0.25
+    assert one(loud, "drift_adjusted_p_value")["value"] < 1e-6
+
+
+def test_a_pinned_baseline_remembers_what_a_moving_one_forgets(tmp_path: Path) -> None:
+    """A mix that moved five weeks ago is the usual one by now, unless somebody pinned the old one."""
+    rows = weeks_of(56, WEEKDAY, WEEKDAY, {back: {"a": 60, "b": 30, "c": 10} for back in range(35)})
+    labels = [row | {"labeled_at": row["at"]} for row in rows]
+
+    moving = once(tmp_path, {"labels": labels}, {"label_drift": {"at_most": 0.005}})
+    pinned = once(tmp_path, {"labels": labels}, {"label_drift": {"at_most": 0.005, "pinned": "2026-01-05/2026-01-26"}})
+
+    assert one(moving, "kl_excess_nats")["value"] == 0
+    assert one(pinned, "kl_excess_nats")["value"] > 0.1
+    assert one(pinned, "drift_adjusted_p_value")["value"] < 1e-6

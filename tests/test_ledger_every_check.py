@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from labelmon.checks import catalogue
+from labelmon.families import Families
 from labelmon.ledger import Ledger, open_ledger
 from labelmon.model import DAY, Dataset, Measurement, Objective, ObjectiveKind
 from labelmon.once import measure_once
@@ -67,7 +68,8 @@ def test_the_ledger_says_of_every_check_what_the_store_says(store: Store, ledger
 
     kept = told(sampler(dataset, store, ledger).cycle(AT).board.measurements)
 
-    direct = told(measure_once(dataset, {"s": store}, catalogue(), AT, PEOPLE).measurements)
+    reading = measure_once(dataset, {"s": store}, catalogue(), AT, PEOPLE)
+    direct = told((*reading.measurements, *Families().adjusted(reading.measurements, catalogue())))
     assert {key[0] for key in direct} == {check.name for check in catalogue()}
     assert kept == direct
 

@@ -191,23 +191,31 @@ def _any_bad_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any
 
 
 def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any]:
-    """Past the objective by 20 %, exactly at it, and past it with too little behind."""
+    """Past the objective by 20 %, exactly at it, past it with too little behind, and past it by what may be chance."""
     slo = check.slo
     assert isinstance(slo, GaugeSlo)  # noqa: S101  the caller asked for gauges
     limit, factor = 100_000.0, 1.2 if slo.at_most is not None else 0.8
     step, by = alerting.evaluation_interval, naming.threshold_alert(check)
     hold = -(-alerting.threshold_hold // step)
     most = max((t.at_least for t in slo.thresholds), default=0)
-    members = [("past", limit * factor, most), ("at", limit, most), ("few", limit * factor, max(0, most - 1))]
+    asked = min((t.p_below for t in slo.thresholds if t.p_below), default=0.0)
+    members = [
+        ("past", limit * factor, most, 0.8 * asked),
+        ("at", limit, most, 0.8 * asked),
+        ("few", limit * factor, max(0, most - 1), 0.8 * asked),
+        *([("chance", limit * factor, most, asked)] if asked else []),
+    ]
     length = hold + STEPS + 5
     series = [_loaded(1000, f"x{length}")]
-    for name, value, rows in members:
+    for name, value, rows, p_value in members:
         labels = {"dataset": name}
         series += [
             _one(naming.DATASET_INFO, {**labels, **OWNER}, 1, f"x{length}"),
             _one(naming.objective_gauge(check), labels, limit, f"x{length}"),
             _one(naming.observations(check), labels, rows, f"x{length}"),
         ]
+        if asked:
+            series.append(_one(naming.gauge(check, check.adjusted), labels, p_value, f"x{length}"))
         for metric, threshold in {threshold_metric(check, t): t for t in slo.thresholds}.items():
             # An instant that moves with the clock is a constant age.
             age = check.statistic(threshold.statistic).age
@@ -215,9 +223,9 @@ def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, A
             series.append({"series": _selector(metric, labels), "values": values})
     firing = [
         _expected_threshold(check, threshold, name, value, urls)
-        for name, value, rows in members
+        for name, value, rows, p_value in members
         for threshold in slo.thresholds
-        if value != limit and rows >= threshold.at_least
+        if value != limit and rows >= threshold.at_least and (p_value < asked or not asked)
     ]
     return {
         "name": f"{check.name}: past its objective for long enough, with enough behind it",

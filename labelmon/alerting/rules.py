@@ -150,6 +150,9 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
     if threshold.at_least:
         behind = Compare(MaxBy(by, Metric(naming.observations(check))), ">=", threshold.at_least)
         expr = Join("and", (expr, behind))
+    if threshold.p_below:
+        by_chance = MaxBy(by, Metric(naming.gauge(check, check.adjusted)))
+        expr = Join("and", (expr, Compare(by_chance, "<", threshold.p_below)))
     return Rule(
         alert=naming.threshold_alert(check),
         severity=threshold.severity,

@@ -282,6 +282,13 @@ def _objective(reader: Reader, check: Check, node: Node, relations: Mapping[str,
 def _setting(reader: Reader, setting: Setting, node: Node) -> SettingValue:
     if setting.choices:
         return str(reader.choice(node, setting.choices, setting.name, setting.default))
+    if setting.parse:
+        text = reader.scalar(node, TEXT, setting.default)
+        try:
+            setting.parse(text)
+        except ValueError as error:
+            reader.problem(node, f"{error}; {setting.help}")
+        return str(text)
     value = reader.scalar(node, NUMBER, setting.default)
     if value < setting.least:
         reader.problem(node, f"need at least {setting.least:g}, got {node.shown}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labelmon.check import Check
+from labelmon.check import Check, Setting
 from labelmon.checks import catalogue
 from labelmon.config.datasets import OBJECTIVE_KINDS, SCOPE_KEYS
 from labelmon.config.fields import DATASET_NAME, DURATION, FLAG, LABEL, NUMBER, TEXT, URL, WHOLE
@@ -125,11 +125,17 @@ def _objective(check: Check) -> Schema:
                 "within": DURATION.schema,
                 "settle": DURATION.schema,
                 "overlap": WHOLE.schema,
-                **{s.name: {"enum": list(s.choices)} if s.choices else NUMBER.schema for s in check.settings},
+                **{s.name: _setting(s) for s in check.settings},
             }
         ),
         "oneOf": [{"required": [kind]} for kind in OBJECTIVE_KINDS],
     }
+
+
+def _setting(setting: Setting) -> Mapping[str, Any]:
+    if setting.choices:
+        return {"enum": list(setting.choices)}
+    return TEXT.schema if setting.parse else NUMBER.schema
 
 
 def _object(properties: Mapping[str, Any], required: tuple[str, ...] = ()) -> dict[str, Any]:

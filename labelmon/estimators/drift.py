@@ -1,11 +1,12 @@
-"""How far a distribution over classes has moved from a baseline: KL, PSI and JS divergence, in nats."""
+"""How far a distribution over classes has moved from a baseline, and whether that is more than chance and season."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from math import sqrt
-from statistics import NormalDist
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -14,11 +15,40 @@ from numpy.typing import NDArray
 from labelmon.check import Estimator, Moment, Setting
 from labelmon.counts import BUCKET, ROWS, Counts
 from labelmon.estimators.breakdown import census
+from labelmon.estimators.dispersion import MixTest, mix_test
+from labelmon.estimators.divergence import (
+    js_divergence,
+    js_error,
+    kl_divergence,
+    kl_error,
+    population_stability,
+    psi_error,
+    true_divergence,
+)
 from labelmon.model import Estimate, State
 
 Array = NDArray[np.float64]
 FEWEST = 30
 TRAILING = 4  # weeks
+MOST_PERIODS = 26  # of a pinned baseline that tell how much periods differ
+LEAST_PRIOR = 0.5
+ALIKE = "fewer than two classes are frequent enough to compare"
+DIVERGENCES = ("kl_divergence_nats", "kl_excess_nats", "psi", "js_divergence")
+
+
+def two_days(interval: str) -> tuple[date, date]:
+    """The days of an ISO 8601 interval.
+
+    Raises
+    ------
+    ValueError : if it is none, or ends before it starts.
+    """
+    low, slash, high = interval.partition("/")
+    first, last = date.fromisoformat(low), date.fromisoformat(high)
+    if not slash or last <= first:
+        raise ValueError(f"need two days, the later one last, got {interval!r}")
+    return first, last
+
 
 SETTINGS = (
     Setting(
@@ -37,6 +67,15 @@ SETTINGS = (
         choices=("trailing", "previous"),
     ),
     Setting(
+        name="pinned",
+        help=(
+            "Instead of a baseline that moves along, one that stays: an ISO 8601 interval of local days, such as "
+            "`2026-01-05/2026-02-02` (the last day is not in it). Take it out to go back."
+        ),
+        default="",
+        parse=two_days,
+    ),
+    Setting(
         name="direction",
         help="Whose divergence from whom: a class that vanishes weighs more in one, a new one in the other.",
         default="current_from_baseline",
@@ -45,143 +84,192 @@ SETTINGS = (
     Setting(name="prior", help="Pseudo-count added to every class before KL and PSI.", default=0.5),
 )
 
+DAILY = tuple(replace(setting, default="day") if setting.name == "period" else setting for setting in SETTINGS)
 
-def kl_divergence(p: Array, q: Array) -> float | None:
-    """KL(p || q) in nats of two distributions over K classes; None where it is infinite.
 
-    References
-    ----------
-    S. Kullback, R. A. Leibler (1951), Ann. Math. Statist. 22:79.
+@dataclass(frozen=True, kw_only=True)
+class Mixes:
+    """Counts by class of the current period and of those before it, shape (periods, days, classes).
 
-    Examples
-    --------
-    >>> round(kl_divergence(np.array([0.36, 0.48, 0.16]), np.full(3, 1 / 3)), 7)
-    0.0852996
+    `weeks`, in the same shape, tells how much days differ usually where `periods` are too short for that.
     """
-    held = p > 0
-    if bool((q[held] == 0).any()):
-        return None
-    return float((p[held] * np.log(p[held] / q[held])).sum())
 
+    classes: list[str]
+    current: Array
+    periods: Array
+    weeks: Array | None = None
 
-def population_stability(p: Array, q: Array) -> float | None:
-    """PSI, the sum of both KL divergences; None where it is infinite."""
-    there, back = kl_divergence(p, q), kl_divergence(q, p)
-    return None if there is None or back is None else there + back
-
-
-def js_divergence(p: Array, q: Array) -> float:
-    """Jensen-Shannon divergence in nats, in [0, ln 2]; finite for any two (Lin 1991, IEEE Trans. IT 37:145)."""
-    middle = (p + q) / 2
-    return ((kl_divergence(p, middle) or 0.0) + (kl_divergence(q, middle) or 0.0)) / 2
+    @property
+    def baseline(self) -> Array:
+        """Counts by class of all periods before."""
+        return np.asarray(self.periods.sum(axis=(0, 1)))
 
 
 def drift_of(key: str) -> Estimator:
     """An estimator over the counts by `bucket` and `key`: the last period against its baseline."""
 
     def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
-        current, baseline, classes = _periods(counts, moment, key)
-        n, m = float(current.sum()), float(baseline.sum())
+        mixes = _mixes(counts, moment, key)
+        n, m = float(mixes.current.sum()), float(mixes.periods.sum())
         found = [census("label_count", n, n)]
         found += [
             census("label_count", float(rows), float(rows), {"class": label})
-            for label, rows in zip(classes, current, strict=True)
+            for label, rows in zip(mixes.classes, mixes.current, strict=True)
             if rows > 0
         ]
         if n == 0 or m == 0:
             reason = "nothing in the period" if n == 0 else "nothing in the baseline"
-            names = ("kl_divergence_nats", "psi", "js_divergence")
+            names = (*DIVERGENCES, "drift_p_value")
             none = [Estimate(statistic=s, value=None, n=n, state=State.INSUFFICIENT, reason=reason) for s in names]
             return (*none, *found)
-        return (*_divergences(current, baseline, classes, moment), *found)
+        return (*divergences(mixes, moment), *found)
 
     return estimate
 
 
-def _divergences(current: Array, baseline: Array, classes: list[str], moment: Moment) -> Iterator[Estimate]:
+def divergences(mixes: Mixes, moment: Moment) -> Iterator[Estimate]:
+    """Every figure of two mixes that hold at least one row each."""
+    current, baseline = mixes.current, mixes.baseline
     n, m = float(current.sum()), float(baseline.sum())
-    prior = float(moment.settings["prior"])
-    p, q = ((c + prior) / (c.sum() + prior * len(classes)) for c in (current, baseline))
-    sizes = (n, m)
-    if moment.settings["direction"] == "baseline_from_current":
-        p, q, sizes = q, p, (m, n)
     state, reason = State.OK, ""
     if min(n, m) < FEWEST:
         state, reason = State.INSUFFICIENT, f"{n:g} labels against {m:g}; need {FEWEST} on both sides"
-    kl, psi = kl_divergence(p, q), population_stability(p, q)
+    test = mix_test(current, mixes.periods, mixes.weeks)
+    phi = test.phi if test else 1.0
+    unit = phi * (1 / n + 1 / m) / 2  # of KL; without drift its mean is unit x df
+    df = max(1, int(((current > 0) | (baseline > 0)).sum()) - 1)
+    p, q, sizes = _shares(current, baseline, moment, float(moment.settings["prior"]))
     raw = js_divergence(current / n, baseline / m)
-    for name, value, error in (
-        ("kl_divergence_nats", kl, _kl_error(p, q, *sizes)),
-        ("psi", psi, _psi_error(p, q, *sizes)),
-        ("js_divergence", raw, _js_error(current / n, baseline / m, n, m)),
+    for name, value, scale, error in (
+        ("kl_divergence_nats", kl_divergence(p, q), 1.0, kl_error(p, q, *sizes)),
+        ("psi", population_stability(p, q), 2.0, psi_error(p, q, *sizes)),
+        ("js_divergence", raw, 0.25, js_error(current / n, baseline / m, n, m)),
     ):
         if value is None:
             infinite = "infinite: a class is new or gone, and `prior` is 0"
             yield Estimate(statistic=name, value=None, n=n, state=State.NOT_COMPUTABLE, reason=infinite)
             continue
-        half = NormalDist().inv_cdf(0.975) * error
-        yield Estimate(
-            statistic=name,
-            value=value,
-            low=max(0.0, value - half),
-            high=value + half,
-            n=n,
-            state=state,
-            reason=reason,
-        )
-    if kl is None:
-        return
-    parts = p * np.log(p / np.where(q > 0, q, 1.0), where=p > 0, out=np.zeros_like(p))
-    for label, part, a, b in zip(classes, parts, current, baseline, strict=True):
-        if a > 0 or b > 0:
-            yield Estimate(
-                statistic="kl_contribution_nats",
-                value=float(part),
-                n=float(a),
-                labels={"class": label},
-                state=state,
-                reason=reason,
-            )
+        low, high = true_divergence(value, scale * unit, df, error * sqrt(phi))
+        yield Estimate(statistic=name, value=value, low=low, high=high, n=n, state=state, reason=reason)
+    yield _excess(mixes, test, moment, unit, state, reason)
+    yield _p_value(test, n, state, reason)
+    by_class: dict[str, Array] = {}
+    if test is not None:
+        by_class["class_p_value"] = test.by_class
+    if kl_divergence(p, q) is not None:
+        by_class["kl_contribution_nats"] = p * np.log(p / np.where(q > 0, q, 1.0), where=p > 0, out=np.zeros_like(p))
+    yield from _of_classes(mixes, by_class, state, reason)
 
 
-def _periods(counts: Counts, moment: Moment, key: str) -> tuple[Array, Array, list[str]]:
+def _shares(current: Array, baseline: Array, moment: Moment, prior: float) -> tuple[Array, Array, tuple[float, float]]:
+    """The two mixes with a pseudo-count on every class, and their sizes, in the direction that is asked for."""
+    p, q = ((counts + prior) / (counts.sum() + prior * len(counts)) for counts in (current, baseline))
+    sizes = float(current.sum()), float(baseline.sum())
+    if moment.settings["direction"] == "baseline_from_current":
+        return q, p, sizes[::-1]
+    return p, q, sizes
+
+
+def _excess(mixes: Mixes, test: MixTest | None, moment: Moment, unit: float, state: State, reason: str) -> Estimate:
+    """KL of the classes that the test tells apart, without what chance and the usual change add to it."""
+    n = float(mixes.current.sum())
+    if test is None:
+        return Estimate(statistic="kl_excess_nats", value=None, n=n, state=State.NOT_COMPUTABLE, reason=ALIKE)
+    # A new class must have a finite weight here, whatever the prior of the plain divergence.
+    prior = max(LEAST_PRIOR, float(moment.settings["prior"]))
+    p, q, sizes = _shares(mixes.current @ test.groups, mixes.baseline @ test.groups, moment, prior)
+    kl = kl_divergence(p, q) or 0.0
+    low, high = true_divergence(kl, unit, test.df, kl_error(p, q, *sizes) * sqrt(test.phi))
+    value = max(0.0, kl - unit * test.df)
+    return Estimate(
+        statistic="kl_excess_nats", value=value, low=min(low, value), high=high, n=n, state=state, reason=reason
+    )
+
+
+def _of_classes(mixes: Mixes, by_class: Mapping[str, Array], state: State, reason: str) -> Iterator[Estimate]:
+    """What is said of each class that either side has, by statistic."""
+    for statistic, values in by_class.items():
+        for label, value, a, b in zip(mixes.classes, values, mixes.current, mixes.baseline, strict=True):
+            if a > 0 or b > 0:
+                labels = {"class": label}
+                yield Estimate(
+                    statistic=statistic, value=float(value), n=float(a), labels=labels, state=state, reason=reason
+                )
+
+
+def _p_value(test: MixTest | None, n: float, state: State, reason: str) -> Estimate:
+    if test is None:
+        return Estimate(statistic="drift_p_value", value=None, n=n, state=State.NOT_COMPUTABLE, reason=ALIKE)
+    return Estimate(statistic="drift_p_value", value=test.p_value, n=n, state=state, reason=reason)
+
+
+def _mixes(counts: Counts, moment: Moment, key: str) -> Mixes:
     """Counts by class of the current period and of its baseline, over one vocabulary."""
     frame = counts.frame
     days = 7 if moment.settings["period"] == "week" else 1
     end = -(-int(moment.at) // 3600) * 3600
     edge = back(end, days, moment.timezone)
     starts = frame[BUCKET].to_numpy(np.int64)
+    spans = [_days(low, days, moment.timezone) for low in _begins(starts, (edge, end), days, moment)]
     within = (starts >= edge) & (starts < end)
-    if moment.settings["baseline"] == "trailing":
-        before = np.zeros(len(starts), dtype=bool)
-        for week in range(1, TRAILING + 1):
-            low, high = (back(instant, 7 * week, moment.timezone) for instant in (edge, end))
-            before |= (starts >= low) & (starts < high)
-    else:
-        before = _previous(starts, edge, days, moment.timezone)
+    before = np.zeros(len(starts), dtype=bool)
+    for span in spans:
+        before |= (starts >= span[0]) & (starts < span[-1])
     seen = sorted(set(frame[key][within | before]) - set(moment.classes))
     classes = [*moment.classes, *seen]
     place = {name: index for index, name in enumerate(classes)}
-    sides = []
-    for chosen in (within, before):
+    rows = frame[ROWS].to_numpy(float)
+
+    def counted(chosen: NDArray[np.bool_]) -> Array:
         sums = np.zeros(len(classes))
-        np.add.at(sums, frame[key][chosen].map(place).to_numpy(int), frame[ROWS][chosen].to_numpy(float))
-        sides.append(sums)
-    return sides[0], sides[1], classes
+        known = chosen & frame[key].isin(place).to_numpy()
+        np.add.at(sums, frame[key][known].map(place).to_numpy(int), rows[known])
+        return sums
+
+    def by_day(spans: list[list[int]], days: int) -> Array:
+        sums = [[counted((starts >= low) & (starts < high)) for low, high in pairwise(span)] for span in spans]
+        return np.array(sums).reshape(len(spans), days, len(classes))
+
+    weeks = None
+    if days == 1 and len(spans) == TRAILING and not moment.settings["pinned"]:
+        weeks = by_day([_days(span[0], 7, moment.timezone) for span in spans], 7)
+    return Mixes(classes=classes, current=counted(within), periods=by_day(spans, days), weeks=weeks)
 
 
-def _previous(starts: NDArray[np.int64], edge: int, days: int, timezone: str) -> NDArray[np.bool_]:
-    """The last period before `edge` that holds a row."""
+def _begins(starts: NDArray[np.int64], period: tuple[int, int], days: int, moment: Moment) -> list[int]:
+    """When the periods of the baseline begin."""
+    edge, _ = period
+    if moment.settings["pinned"]:
+        low, high = pinned(str(moment.settings["pinned"]), moment.timezone)
+        found: list[int] = []
+        while (following := back(low, -days, moment.timezone)) <= high and len(found) < MOST_PERIODS:
+            found.append(low)
+            low = following
+        return found
+    if moment.settings["baseline"] == "trailing":
+        return [back(edge, 7 * week, moment.timezone) for week in range(1, TRAILING + 1)]
     older = starts[starts < edge]
     if not len(older):
-        return np.zeros(len(starts), dtype=bool)
+        return []
     newest = int(older.max())
     skipped = max(0, (edge - newest) // (days * 86_400) - 1)
-    high = back(edge, days * skipped, timezone)
-    low = back(high, days, timezone)
+    low = back(edge, days * (skipped + 1), moment.timezone)
     while newest < low:
-        high, low = low, back(low, days, timezone)
-    return (starts >= low) & (starts < high)
+        low = back(low, days, moment.timezone)
+    return [low]
+
+
+def _days(begin: int, days: int, timezone: str) -> list[int]:
+    """The edges of so many local days."""
+    return [back(begin, -day, timezone) for day in range(days + 1)]
+
+
+def pinned(interval: str, timezone: str) -> tuple[int, int]:
+    """[start, end) in seconds of an ISO 8601 interval of local days."""
+    first, last = two_days(interval)
+    zone = ZoneInfo(timezone)
+    start, end = (int(datetime(d.year, d.month, d.day, tzinfo=zone).timestamp()) for d in (first, last))
+    return start, end
 
 
 def back(instant: int, days: int, timezone: str) -> int:
@@ -190,32 +278,3 @@ def back(instant: int, days: int, timezone: str) -> int:
     local = datetime.fromtimestamp(instant, UTC).astimezone(zone)
     moved = (local.replace(tzinfo=None) - timedelta(days=days)).replace(tzinfo=zone)
     return int(moved.timestamp())
-
-
-def _kl_error(p: Array, q: Array, n: float, m: float) -> float:
-    """Standard error of KL(p || q) by the delta method over two multinomials of n and m."""
-    held = (p > 0) & (q > 0)
-    p, q = p[held], q[held]
-    ratio = np.log(p / q)
-    first = float((p * ratio**2).sum() - (p * ratio).sum() ** 2) / n
-    second = float((p**2 / q).sum() - p.sum() ** 2) / m
-    return sqrt(max(0.0, first + second))
-
-
-def _psi_error(p: Array, q: Array, n: float, m: float) -> float:
-    held = (p > 0) & (q > 0)
-    p, q = p[held], q[held]
-    by_p = np.log(p / q) + 1 - q / p
-    by_q = np.log(q / p) + 1 - p / q
-    first = float((p * by_p**2).sum() - (p * by_p).sum() ** 2) / n
-    second = float((q * by_q**2).sum() - (q * by_q).sum() ** 2) / m
-    return sqrt(max(0.0, first + second))
-
-
-def _js_error(p: Array, q: Array, n: float, m: float) -> float:
-    total = 0.0
-    for one, other, size in ((p, q, n), (q, p, m)):
-        held = one > 0
-        slope = np.log(2 * one[held] / (one[held] + other[held])) / 2
-        total += float((one[held] * slope**2).sum() - (one[held] * slope).sum() ** 2) / size
-    return sqrt(max(0.0, total))

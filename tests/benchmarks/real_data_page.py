@@ -23,6 +23,7 @@ from labelmon.model import Measurement
 from labelmon.once import measure_once
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.stores import open_store
+from tests.benchmarks.real_drift_page import drift_page
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES, DOCS = ROOT / "examples", ROOT / "docs"
@@ -178,6 +179,7 @@ def main() -> int:
         weekly_table(found),
     ]
     (DOCS / "real-data.md").write_text("\n".join(page), encoding="utf-8")
+    (DOCS / "real-drift.md").write_text(drift_page(), encoding="utf-8")
     readme = ROOT / "README.md"
     before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]

@@ -1,0 +1,76 @@
+"""What a check reports, and what of it is good: statistics, objectives, thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from labelmon.counts import ROWS
+from labelmon.model import Severity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistic:
+    """A number a check reports: its name in `once --format json`, its metric suffix and what it means.
+
+    Without a `metric` it is shown by `once`, the API and pages only; otherwise it is exported as
+    `labelmon_<check>_<metric>`. `age` marks an age in seconds that is exported as the instant it counts from, so
+    that it keeps growing between samples; its `metric` then ends in `timestamp_seconds`. With `adjusts`, the name of
+    a p-value, it is that p-value adjusted for all datasets that are tested beside (Benjamini and Hochberg), and no
+    estimator makes it.
+    """
+
+    name: str
+    help: str
+    metric: str = ""
+    age: bool = False
+    adjusts: str = ""
+    interval: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSlo:
+    """Good events over all events: `good` names a sum column, `of` what it is a share of. `target` is the default.
+
+    `of` are the rows unless they have weights. `design_effect` names the statistic, of the check or of one of its
+    parts, that says how many rows tell as much as one that was drawn by itself: evidence counts rows / effect.
+    """
+
+    good: str
+    target: float
+    within: float | None = None
+    of: str = ROWS
+    design_effect: str = ""
+
+    def errors(self, total: Callable[[str], float]) -> float:
+        """Bad events out of each column's `total`: the bad share of the rows, in [0, rows]."""
+        rows, of = total(ROWS), total(self.of)
+        bad = of - total(self.good)
+        # Weights are summed in any order: what is left of them by rounding is no bad event.
+        return min(rows, rows * bad / of) if bad > 1e-12 * of else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """An alert of `severity` while `statistic` is past the objective and at least `at_least` rows are behind it.
+
+    `proven` asks that the whole 95 % interval is past it, not just the estimate; `p_below` that the check's
+    adjusted p-value is below it.
+    """
+
+    severity: Severity
+    statistic: str
+    at_least: int = 0
+    proven: bool = False
+    p_below: float = 0.0
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaugeSlo:
+    """A number that must stay on one side: `statistic` at most (or at least) the default, in base units."""
+
+    statistic: str
+    at_most: float | None = None
+    at_least: float | None = None
+    thresholds: tuple[Threshold, ...] = ()
