@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from labelmon.estimators.breakdown import share
 from labelmon.estimators.classes import f1
 from labelmon.estimators.confusion import weighted_classes
 from labelmon.estimators.corrections import corrected_for_misses
+from labelmon.estimators.drift import Mixes, divergences
 from labelmon.estimators.kappa import pairwise_kappa
 from labelmon.estimators.sources import errors_by_source
 from labelmon.model import Estimate
@@ -24,10 +25,12 @@ from labelmon.model import Estimate
 Rng = np.random.Generator
 Cell = Mapping[str, float]
 Truths = Mapping[str, float]
+Coverages = dict[str, dict[str, dict[str, float]]]
 Draw = Callable[..., tuple[tuple[Estimate, ...], Truths]]
 WEIGHED = ("weight", "good_weight", "weight_squared", "good_weight_squared")
 WEIGHED_OPS = {ROWS: Op.SUM} | dict.fromkeys(WEIGHED, Op.SUM)
 CLASSES = ("low", "middle", "high")
+MEAN, LEAST = (0.94, 0.96), 0.92
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,6 +266,32 @@ def draw_cost(rng: Rng, n: float, p: float) -> tuple[tuple[Estimate, ...], Truth
     return check.combine({"": labels, "audits": audits}, Moment(at=0)), {"cost_per_correct_label": 0.5 / p}
 
 
+def draw_drift(rng: Rng, n: float, classes: float, moved: float) -> tuple[tuple[Estimate, ...], Truths]:
+    """A week of n labels against four; the largest class's share falls by `moved`. No season and no noise."""
+    k = int(classes)
+    before = 1 / np.arange(1, k + 1)
+    before /= before.sum()
+    now = before.copy()
+    now[0] *= 1 - moved
+    now[1:] *= (1 - now[0]) / now[1:].sum()
+    periods = rng.multinomial(int(n) // 7, before, size=(4, 7)).astype(float)
+    mixes = Mixes(
+        classes=[str(c) for c in range(k)], current=rng.multinomial(int(n), now).astype(float), periods=periods
+    )
+    check = check_named("label_drift")
+    settings = {setting.name: setting.default for setting in check.settings}
+    kl = sum(a * np.log(a / b) for a, b in zip(now, before, strict=True))
+    back = sum(b * np.log(b / a) for a, b in zip(now, before, strict=True))
+    middle = (now + before) / 2
+    js = sum(a * np.log(a / m) + b * np.log(b / m) for a, b, m in zip(now, before, middle, strict=True)) / 2
+    return tuple(divergences(mixes, Moment(at=0, settings=settings))), {
+        "kl_divergence_nats": kl,
+        "kl_excess_nats": kl,
+        "psi": kl + back,
+        "js_divergence": js,
+    }
+
+
 P = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 FAMILIES = (
     Family(
@@ -278,19 +307,19 @@ FAMILIES = (
     Family(
         name="agreement",
         says="Jackknife over folds of items; three annotators say the true one of two classes with probability p",
-        grid={"n": (100, 200, 500), "p": (0.7, 0.8, 0.9, 0.95), "prevalence": (0.5, 0.3)},
+        grid={"n": (100, 500), "p": (0.7, 0.9, 0.95), "prevalence": (0.5, 0.3)},
         draw=draw_nominal,
     ),
     Family(
         name="ordinal_agreement",
         says="Jackknife over folds of items; three annotators, three classes in order",
-        grid={"n": (200, 500), "p": (0.7, 0.8, 0.9)},
+        grid={"n": (200, 500), "p": (0.7, 0.9)},
         draw=draw_ordinal,
     ),
     Family(
         name="cohen_kappa",
         says="The standard error of Fleiss, Cohen and Everitt for a pair of annotators; pooled over the pairs of four by jackknife",
-        grid={"n": (200, 500), "p": (0.7, 0.8, 0.9), "annotators": (2, 4)},
+        grid={"n": (200, 500), "p": (0.7, 0.9), "annotators": (2, 4)},
         draw=draw_kappa,
     ),
     Family(
@@ -302,7 +331,7 @@ FAMILIES = (
     Family(
         name="differences",
         says="Newcombe's interval of the difference of two error rates, n audits each",
-        grid={"n": (100, 300), "machine": (0.05, 0.2, 0.4), "human": (0.05, 0.1)},
+        grid={"n": (100, 300), "machine": (0.05, 0.4), "human": (0.05, 0.1)},
         draw=draw_difference,
     ),
     Family(
@@ -314,7 +343,7 @@ FAMILIES = (
     Family(
         name="weighted_audits",
         says="Shares from n weighted audits in two strata: all, and precision and recall of the rarer class",
-        grid={"n": (200, 500, 1000), "p": (0.7, 0.85, 0.93), "ratio": (1, 3)},
+        grid={"n": (200, 1000), "p": (0.7, 0.93), "ratio": (1, 3)},
         draw=draw_weighted,
         speaks_for=("audited_precision", "audited_recall"),
     ),
@@ -323,6 +352,12 @@ FAMILIES = (
         says="The credible interval of one honest annotator's error rate, given peers: mean 5 %, deviation 2.5",
         grid={"audits": (50, 100, 300), "people": (10, 40)},
         draw=draw_person,
+    ),
+    Family(
+        name="drift",
+        says="The true divergence of a week of n labels from the four before it",
+        grid={"n": (350, 1400, 7000), "classes": (3, 10), "moved": (0.1, 0.3, 0.6)},
+        draw=draw_drift,
     ),
     Family(
         name="cost",
@@ -340,8 +375,27 @@ def calibrated() -> set[str]:
     return {*drawn, *(name for family in FAMILIES for name in family.speaks_for)}
 
 
-def extremes(coverage: Mapping[str, float]) -> Iterator[str]:
-    """The least and the most covered cell."""
-    for choose in (min, max):
-        cell = choose(coverage, key=coverage.__getitem__)
-        yield f"{coverage[cell]:.3f} ({cell})"
+def coverages(seed: int, replicates: int) -> Coverages:
+    """What each family found, by family, statistic and cell."""
+    return {family.name: family.coverage(seed, replicates) for family in FAMILIES}
+
+
+def figures(found: list[Coverages]) -> tuple[dict[str, object], list[str]]:
+    """Mean and extremes of all seeds together, and the goals that were missed."""
+    said: dict[str, object] = {}
+    missed = []
+    for family, statistics in found[0].items():
+        for statistic, cells in statistics.items():
+            coverage = {cell: float(np.mean([one[family][statistic][cell] for one in found])) for cell in cells}
+            mean = float(np.mean(list(coverage.values())))
+            least, most = (choose(coverage, key=coverage.__getitem__) for choose in (min, max))
+            name = f"{family}: {statistic}"
+            said[name] = (
+                f"mean {mean:.4f} of {len(coverage)} cells; "
+                f"least {coverage[least]:.3f} ({least}), most {coverage[most]:.3f} ({most})"
+            )
+            if not MEAN[0] <= mean <= MEAN[1]:
+                missed.append(f"{name} holds {mean:.4f} in the mean; want {MEAN[0]} to {MEAN[1]}")
+            if coverage[least] < LEAST:
+                missed.append(f"{name} holds {coverage[least]:.3f} at {least}; want {LEAST}")
+    return said, missed

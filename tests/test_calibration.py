@@ -1,0 +1,46 @@
+"""Every interval that a check shows is judged by some simulation, and the simulations can fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from labelmon.checks import catalogue
+from labelmon.model import Estimate
+from tests.benchmarks.calibration import annotators, intervals
+
+
+def test_every_interval_is_calibrated() -> None:
+    shown = {s.name for check in catalogue() for s in check.statistics if s.interval}
+
+    assert shown - intervals.calibrated() == set()
+
+
+@pytest.mark.parametrize("family", intervals.FAMILIES, ids=lambda family: family.name)
+def test_a_few_rounds_of_each_family(family: intervals.Family) -> None:
+    small = replace(family, grid={key: values[-1:] for key, values in family.grid.items()})
+
+    for coverage in small.coverage(1, 40).values():
+        assert min(coverage.values()) >= 0.8
+
+
+def test_an_interval_that_is_too_narrow_misses_the_goals() -> None:
+    def narrow(rng: np.random.Generator, n: float, p: float) -> tuple[tuple[Estimate, ...], dict[str, float]]:
+        seen = rng.binomial(int(n), p) / n
+        return (Estimate(statistic="share", value=seen, low=seen - 0.01, high=seen + 0.01),), {"share": p}
+
+    family = replace(intervals.FAMILIES[0], draw=narrow)
+    _, missed = intervals.figures([{family.name: family.coverage(1, 50)}])
+
+    assert len(missed) == 2
+
+
+def test_one_honest_round_flags_nobody_and_a_bad_one_is_found() -> None:
+    rng = np.random.default_rng(3)
+    errors = rng.binomial(annotators.AUDITS, annotators.HONEST["beta, 2 points"](rng))
+
+    assert annotators.flagged(errors) == set()
+    errors[7] = 35
+    assert annotators.flagged(errors) == {"p7"}
