@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from labelmon.checks import catalogue
+from labelmon.families import Families
 from labelmon.model import DAY, HOUR, Measurement, Objective, ObjectiveKind, StoreSpec
 from labelmon.once import measure_once
 from labelmon.pseudonyms import Pseudonyms
@@ -67,7 +68,8 @@ def test_the_ledger_says_what_the_store_says(world: World) -> None:
     store = {"s": open_store(StoreSpec(name="s", url=f"sqlite:///{world.path}"))}
     for check in ("annotator_agreement", "label_drift"):
         direct = measure_once(WATCHED, store, catalogue(), float(NOW + DAY), Pseudonyms(keys=(b"k" * 32,)))
-        assert said(result, check) == keyed(m for m in direct.measurements if m.check == check)
+        adjusted = Families().adjusted(direct.measurements, catalogue())
+        assert said(result, check) == keyed(m for m in (*direct.measurements, *adjusted) if m.check == check)
     assert said(result, "annotator_agreement")["krippendorff_alpha",][1] == 14 * 24
     pairs = [key for key in said(result, "annotator_agreement") if "annotator" in str(key)]
     assert len(pairs) == 2  # kappa and percent agreement of the one pair
