@@ -14,7 +14,7 @@ CHECK = Check(
     help="Share of reviewed labels that were corrected, by class, and with those that seeded errors say were missed.",
     formula=(
         "corrected / reviewed, 95 % interval by Wilson's score; true share = corrected share / catch rate, where the "
-        "catch rate is the share of seeded errors that were found, ends from the ends of both intervals"
+        "catch rate is the share of seeded errors that were found, with MOVER-R from both intervals"
     ),
     source="E. B. Wilson (1927), JASA 22:209; seeded errors: H. D. Mills (1972), IBM FSC 72-6015",
     gotcha=(
