@@ -36,18 +36,28 @@ def test_classes_expected_less_than_five_times_are_one() -> None:
 
 
 def test_phi_is_pearsons_over_the_same_days_of_each_week() -> None:
-    rows = WEEKS[:, :, :3] + [[[0, 0, 0]], [[9, 0, -9]]]  # weeks that differ
-    test = mix_test(CURRENT[:3], rows)
-    assert test is not None
-    by_day = [chi2_contingency(rows[:, day], correction=False) for day in range(2)]
-    whole = chi2_contingency(rows.sum(axis=1), correction=False)
-    daily = sum(one.statistic for one in by_day) / sum(one.dof for one in by_day)
+    calm, restless = WEEKS[:, :, :3], WEEKS[:, :, :3] + [[[0, 0, 0], [20, 0, -20]], [[0, 0, 0], [-20, 0, 20]]]
+    # Days that differ without the weeks differing: one up and one down in each.
+    for rows in (calm, restless):
+        test = mix_test(CURRENT[:3], rows)
+        assert test is not None
+        by_day = [chi2_contingency(rows[:, day], correction=False) for day in range(2)]
+        daily = sum(one.statistic for one in by_day) / sum(one.dof for one in by_day)
+        assert test.phi == pytest.approx(max(1.0, daily))
+        assert test.g == pytest.approx(g_statistic(CURRENT[:3], rows.sum(axis=(0, 1))))
+        assert test.df == 2
+    assert daily > 3
 
-    assert test.phi == pytest.approx(max(1.0, daily)) or test.phi == pytest.approx(
-        max(1.0, whole.statistic / whole.dof)
-    )
-    assert test.g == pytest.approx(g_statistic(CURRENT[:3], rows.sum(axis=(0, 1))))
-    assert test.df == 2
+
+def test_weeks_that_differ_clearly_more_than_their_days_decide() -> None:
+    """Each week has a mix of its own, on all of its days: the same weekdays differ by it, and weeks seven times more."""
+    week = np.array([[60.0, 40.0], [50.0, 50.0], [40.0, 60.0], [55.0, 45.0]])
+    rows = np.repeat(week[:, None, :], 7, axis=1)
+    test = mix_test(np.array([450.0, 250.0]), rows)
+    assert test is not None
+
+    whole = chi2_contingency(rows.sum(axis=1), correction=False)
+    assert test.phi == pytest.approx(whole.statistic / whole.dof)
 
 
 def test_without_unrest_the_p_value_is_that_of_f() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from labelmon.check import Check, Event, GaugeSlo, Panel, Runbook, Statistic, Threshold
-from labelmon.estimators.drift import SETTINGS, drift_of
+from labelmon.check import Check, Event, GaugeSlo, Panel, Runbook, Threshold
+from labelmon.estimators.drift import FORMULA, SETTINGS, SOURCE, drift_of, drift_statistics
 from labelmon.model import Cause, Severity
 
 CHECK = Check(
@@ -11,16 +11,8 @@ CHECK = Check(
     seed_ref="M5",
     title="Prediction drift",
     help="How far the last week's predictions have moved from a baseline, by class.",
-    formula=(
-        "KL(current || baseline) in nats, PSI, both with a pseudo-count on every class, and the Jensen-Shannon "
-        "divergence of the raw shares; kl_excess = KL - phi (K - 1) / 2 x (1/n + 1/m), what is left after chance and "
-        "the usual change; G-test over phi = X^2 / df between the same weekdays of the baseline, by F, adjusted for "
-        "all datasets (Benjamini-Hochberg); 95 % intervals by the noncentral chi-square"
-    ),
-    source=(
-        "S. Kullback, R. A. Leibler (1951), Ann. Math. Statist. 22:79; J. Lin (1991), IEEE Trans. IT 37:145; "
-        "P. McCullagh, J. A. Nelder (1989), Generalized Linear Models; Y. Benjamini, Y. Hochberg (1995), JRSS B 57:289"
-    ),
+    formula=FORMULA,
+    source=SOURCE,
     gotcha=(
         "Seasons, small numbers and plain unrest drift by themselves. Whole weeks are compared, chance and the usual "
         "change from day to day are taken off, and a ticket needs a change that neither explains in any dataset."
@@ -32,36 +24,7 @@ CHECK = Check(
     where=lambda row: row.predicted.is_not(None),
     settings=SETTINGS,
     estimate=drift_of("predicted"),
-    statistics=(
-        Statistic(
-            name="kl_divergence_nats",
-            metric="kl_divergence_nats",
-            interval=True,
-            help="KL divergence of the current period from the baseline, smoothed.",
-        ),
-        Statistic(
-            name="kl_excess_nats",
-            metric="kl_excess_nats",
-            interval=True,
-            help="KL divergence beyond what chance and the usual change explain.",
-        ),
-        Statistic(name="psi", metric="psi_nats", interval=True, help="Population stability index, smoothed."),
-        Statistic(name="js_divergence", metric="js_divergence_nats", interval=True, help="Jensen-Shannon divergence."),
-        Statistic(
-            name="kl_contribution_nats",
-            metric="kl_contribution_nats",
-            help="What one class adds to the KL divergence: p ln(p / q).",
-        ),
-        Statistic(name="drift_p_value", help="Chance of such a change, or a larger one, without drift."),
-        Statistic(name="class_p_value", help="That chance for one class, adjusted for all classes: which ones moved."),
-        Statistic(
-            name="drift_adjusted_p_value",
-            metric="adjusted_p_value",
-            adjusts="drift_p_value",
-            help="That chance, adjusted for all datasets that are tested.",
-        ),
-        Statistic(name="label_count", metric="predictions", help="Predictions in the current period."),
-    ),
+    statistics=drift_statistics("predictions"),
     slo=GaugeSlo(
         statistic="kl_excess_nats",
         at_most=0.005,
@@ -92,7 +55,7 @@ CHECK = Check(
     ),
     panel=Panel(
         title="Prediction drift",
-        description="KL and Jensen-Shannon divergence of the last week from its baseline, in nats.",
-        statistics=("kl_divergence_nats", "js_divergence"),
+        description="KL of the last week from its baseline beyond chance and the usual change, and all of it, in nats.",
+        statistics=("kl_excess_nats", "kl_divergence_nats"),
     ),
 )

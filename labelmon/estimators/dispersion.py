@@ -141,7 +141,7 @@ def _unrest(tables: list[Array]) -> Unrest:
     """
     seen = slopes = spread = 0.0
     df = 0
-    shares = np.zeros(0)
+    everything = np.sum([table.sum(axis=0) for table in tables], axis=0)
     for table in tables:
         held = table[table.sum(axis=1) > 0]
         total = held.sum(axis=0)
@@ -158,8 +158,8 @@ def _unrest(tables: list[Array]) -> Unrest:
     if not df:
         return Unrest()
     slope = max(0.0, slopes / spread)
-    each = (1 + slope * shares)[shares > 0]
-    weights = 1 - shares[shares > 0]
+    shares = everything[everything > 0] / everything.sum()
+    each, weights = 1 + slope * shares, 1 - shares
     even = float((weights * each).sum() ** 2 / (weights * each**2).sum() / weights.sum())
     return Unrest(phi=max(1.0, seen / df), df=df, slope=slope, evenness=even)
 

@@ -10,9 +10,10 @@ from math import sqrt
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from labelmon.check import Estimator, Moment, Setting
+from labelmon.check import Estimator, Moment, Setting, Statistic
 from labelmon.counts import BUCKET, ROWS, Counts
 from labelmon.estimators.breakdown import census
 from labelmon.estimators.dispersion import MixTest, mix_test
@@ -30,7 +31,6 @@ from labelmon.model import Estimate, State
 Array = NDArray[np.float64]
 FEWEST = 30
 TRAILING = 4  # weeks
-MOST_PERIODS = 26  # of a pinned baseline that tell how much periods differ
 LEAST_PRIOR = 0.5
 ALIKE = "fewer than two classes are frequent enough to compare"
 DIVERGENCES = ("kl_divergence_nats", "kl_excess_nats", "psi", "js_divergence")
@@ -84,6 +84,16 @@ SETTINGS = (
     Setting(name="prior", help="Pseudo-count added to every class before KL and PSI.", default=0.5),
 )
 
+FORMULA = (
+    "KL(current || baseline) in nats, PSI, both with a pseudo-count on every class, and the Jensen-Shannon "
+    "divergence of the raw shares; kl_excess = KL - phi (K - 1) / 2 x (1/n + 1/m), what is left after chance and "
+    "the usual change; G-test over phi = X^2 / df between the same weekdays of the baseline, by F, adjusted for all datasets "
+    "(Benjamini-Hochberg); 95 % intervals by the noncentral chi-square"
+)
+SOURCE = (
+    "S. Kullback, R. A. Leibler (1951), Ann. Math. Statist. 22:79; J. Lin (1991), IEEE Trans. IT 37:145; "
+    "P. McCullagh, J. A. Nelder (1989), Generalized Linear Models; Y. Benjamini, Y. Hochberg (1995), JRSS B 57:289"
+)
 DAILY = tuple(replace(setting, default="day") if setting.name == "period" else setting for setting in SETTINGS)
 
 
@@ -103,6 +113,40 @@ class Mixes:
     def baseline(self) -> Array:
         """Counts by class of all periods before."""
         return np.asarray(self.periods.sum(axis=(0, 1)))
+
+
+def drift_statistics(noun: str) -> tuple[Statistic, ...]:
+    """What `drift_of` reports of `noun`, labels or predictions."""
+    return (
+        Statistic(
+            name="kl_divergence_nats",
+            metric="kl_divergence_nats",
+            interval=True,
+            help="KL divergence of the current period from the baseline, smoothed.",
+        ),
+        Statistic(
+            name="kl_excess_nats",
+            metric="kl_excess_nats",
+            interval=True,
+            help="KL divergence beyond what chance and the usual change explain.",
+        ),
+        Statistic(name="psi", metric="psi_nats", interval=True, help="Population stability index, smoothed."),
+        Statistic(name="js_divergence", metric="js_divergence_nats", interval=True, help="Jensen-Shannon divergence."),
+        Statistic(
+            name="kl_contribution_nats",
+            metric="kl_contribution_nats",
+            help="What one class adds to the KL divergence: p ln(p / q).",
+        ),
+        Statistic(name="drift_p_value", help="Chance of such a change, or a larger one, without drift."),
+        Statistic(name="class_p_value", help="That chance for one class, adjusted for all classes: which ones moved."),
+        Statistic(
+            name="drift_adjusted_p_value",
+            metric="adjusted_p_value",
+            adjusts="drift_p_value",
+            help="That chance, adjusted for all datasets that are tested.",
+        ),
+        Statistic(name="label_count", metric=noun, help=f"{noun.capitalize()} in the current period."),
+    )
 
 
 def drift_of(key: str) -> Estimator:
@@ -139,9 +183,9 @@ def divergences(mixes: Mixes, moment: Moment) -> Iterator[Estimate]:
     unit = phi * (1 / n + 1 / m) / 2  # of KL; without drift its mean is unit x df
     df = max(1, int(((current > 0) | (baseline > 0)).sum()) - 1)
     p, q, sizes = _shares(current, baseline, moment, float(moment.settings["prior"]))
-    raw = js_divergence(current / n, baseline / m)
+    kl, raw = kl_divergence(p, q), js_divergence(current / n, baseline / m)
     for name, value, scale, error in (
-        ("kl_divergence_nats", kl_divergence(p, q), 1.0, kl_error(p, q, *sizes)),
+        ("kl_divergence_nats", kl, 1.0, kl_error(p, q, *sizes)),
         ("psi", population_stability(p, q), 2.0, psi_error(p, q, *sizes)),
         ("js_divergence", raw, 0.25, js_error(current / n, baseline / m, n, m)),
     ):
@@ -156,7 +200,7 @@ def divergences(mixes: Mixes, moment: Moment) -> Iterator[Estimate]:
     by_class: dict[str, Array] = {}
     if test is not None:
         by_class["class_p_value"] = test.by_class
-    if kl_divergence(p, q) is not None:
+    if kl is not None:
         by_class["kl_contribution_nats"] = p * np.log(p / np.where(q > 0, q, 1.0), where=p > 0, out=np.zeros_like(p))
     yield from _of_classes(mixes, by_class, state, reason)
 
@@ -210,21 +254,20 @@ def _mixes(counts: Counts, moment: Moment, key: str) -> Mixes:
     end = -(-int(moment.at) // 3600) * 3600
     edge = back(end, days, moment.timezone)
     starts = frame[BUCKET].to_numpy(np.int64)
-    spans = [_days(low, days, moment.timezone) for low in _begins(starts, (edge, end), days, moment)]
+    spans = [_days(low, days, moment.timezone) for low in _begins(starts, edge, days, moment)]
     within = (starts >= edge) & (starts < end)
     before = np.zeros(len(starts), dtype=bool)
     for span in spans:
         before |= (starts >= span[0]) & (starts < span[-1])
     seen = sorted(set(frame[key][within | before]) - set(moment.classes))
     classes = [*moment.classes, *seen]
-    place = {name: index for index, name in enumerate(classes)}
+    # Classes that only the days beside the compared ones have are in no mix.
+    place = pd.Categorical(frame[key], categories=classes).codes
     rows = frame[ROWS].to_numpy(float)
 
     def counted(chosen: NDArray[np.bool_]) -> Array:
-        sums = np.zeros(len(classes))
-        known = chosen & frame[key].isin(place).to_numpy()
-        np.add.at(sums, frame[key][known].map(place).to_numpy(int), rows[known])
-        return sums
+        held = chosen & (place >= 0)
+        return np.asarray(np.bincount(place[held], weights=rows[held], minlength=len(classes)), dtype=np.float64)
 
     def by_day(spans: list[list[int]], days: int) -> Array:
         sums = [[counted((starts >= low) & (starts < high)) for low, high in pairwise(span)] for span in spans]
@@ -236,13 +279,12 @@ def _mixes(counts: Counts, moment: Moment, key: str) -> Mixes:
     return Mixes(classes=classes, current=counted(within), periods=by_day(spans, days), weeks=weeks)
 
 
-def _begins(starts: NDArray[np.int64], period: tuple[int, int], days: int, moment: Moment) -> list[int]:
-    """When the periods of the baseline begin."""
-    edge, _ = period
+def _begins(starts: NDArray[np.int64], edge: int, days: int, moment: Moment) -> list[int]:
+    """When the periods of the baseline begin; `edge` is the begin of the current one."""
     if moment.settings["pinned"]:
         low, high = pinned(str(moment.settings["pinned"]), moment.timezone)
         found: list[int] = []
-        while (following := back(low, -days, moment.timezone)) <= high and len(found) < MOST_PERIODS:
+        while (following := back(low, -days, moment.timezone)) <= high:
             found.append(low)
             low = following
         return found
