@@ -87,8 +87,8 @@ SETTINGS = (
 FORMULA = (
     "KL(current || baseline) in nats, PSI, both with a pseudo-count on every class, and the Jensen-Shannon "
     "divergence of the raw shares; kl_excess = KL - phi (K - 1) / 2 x (1/n + 1/m), what is left after chance and "
-    "the usual change; G-test over phi = X^2 / df between the same weekdays of the baseline, by F, adjusted for all datasets "
-    "(Benjamini-Hochberg); 95 % intervals by the noncentral chi-square"
+    "the usual change; G-test over phi = X^2 / df between the same weekdays of the baseline, by F, adjusted for "
+    "all datasets (Benjamini-Hochberg); 95 % intervals by the noncentral chi-square"
 )
 SOURCE = (
     "S. Kullback, R. A. Leibler (1951), Ann. Math. Statist. 22:79; J. Lin (1991), IEEE Trans. IT 37:145; "
