@@ -262,7 +262,7 @@ def _mixes(counts: Counts, moment: Moment, key: str) -> Mixes:
     seen = sorted(set(frame[key][within | before]) - set(moment.classes))
     classes = [*moment.classes, *seen]
     # Classes that only the days beside the compared ones have are in no mix.
-    place = pd.Categorical(frame[key], categories=classes).codes
+    place = pd.Index(classes).get_indexer(frame[key])
     rows = frame[ROWS].to_numpy(float)
 
     def counted(chosen: NDArray[np.bool_]) -> Array:
