@@ -48,7 +48,6 @@ RELATIONS: Mapping[str, RelationRoles] = {
             "expected_class": _TEXT,
             "cohort": _TEXT,
             "stage": _TEXT,
-            "ingested_at": _INSTANT,
         },
     ),
     "labels": RelationRoles(
@@ -65,7 +64,6 @@ RELATIONS: Mapping[str, RelationRoles] = {
             "cost": _NUMBER,
             "expires_at": _INSTANT,
             "comment": _TEXT,
-            "ingested_at": _INSTANT,
             "guideline_version": _TEXT,
             "tool": _TEXT,
             "source_uri": _TEXT,
@@ -82,20 +80,19 @@ RELATIONS: Mapping[str, RelationRoles] = {
             "gold": _FLAG,
             "seeded": _FLAG,
             "cluster": _TEXT,
-            "ingested_at": _INSTANT,
         },
     ),
     "reviews": RelationRoles(
         required={"item": _TEXT, "label": _TEXT, "corrected_label": _TEXT, "reviewed_at": _INSTANT},
-        optional={"author": _TEXT, "ingested_at": _INSTANT},
+        optional={"author": _TEXT},
     ),
     "validations": RelationRoles(
         required={"item": _TEXT, "rule": _TEXT, "passed": _FLAG, "checked_at": _INSTANT},
-        optional={"false_fail": _FLAG, "ingested_at": _INSTANT},
+        optional={"false_fail": _FLAG},
     ),
     "predictions": RelationRoles(
         required={"item": _TEXT, "predicted": _TEXT, "predicted_at": _INSTANT},
-        optional={"model_version": _TEXT, "score": _NUMBER, "ingested_at": _INSTANT},
+        optional={"model_version": _TEXT, "score": _NUMBER},
     ),
     "versions": RelationRoles(required={"item": _TEXT, "version": _TEXT, "label": _TEXT}, optional={"purpose": _TEXT}),
     "costs": RelationRoles(
