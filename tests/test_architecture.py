@@ -41,6 +41,7 @@ LAYERS = (
         "preflight",
         "explain",
         "report",
+        "gate",
         "audit_sample",
         "schedule",
         "selfmetrics",
