@@ -20,7 +20,7 @@ PERCENTILES = (0.5, 0.95, 0.99)
 
 
 def delays(done: str, step: str, bin_: str, pending: str, skewed: str) -> Estimator:
-    """An estimator of `p50_seconds`, `p95_seconds` and `p99_seconds`, whole and by `stage`, and of what they leave out.
+    """An estimator of `p50_seconds`, `p95_seconds`, `p99_seconds`, and of each stage as `stage_p50_seconds` and so on.
 
     Column `done` counts the rows that came to their end; the others still last, and are censored at their duration.
     `step` and `bin_` are the keys that hold the stage ('' for the whole way) and the bin of the duration (see
@@ -48,7 +48,7 @@ def delays(done: str, step: str, bin_: str, pending: str, skewed: str) -> Estima
 def _percentile(
     q: float, ended: dict[str, float], rows: dict[str, float], total: float, finished: float, labels: dict[str, str]
 ) -> Estimate:
-    name = f"p{q * 100:g}_seconds"
+    name = f"{'stage_' if labels else ''}p{q * 100:g}_seconds"
     if total == 0:
         return replace(unknown(name, "nothing arrived"), labels=labels)
     if finished < FEWEST:

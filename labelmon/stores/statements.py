@@ -146,9 +146,13 @@ def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int
             delay = round((series.within or 0.0) * 1000)
             return _items(series, dialect, types, (span.start_ms - delay, span.end_ms - delay), at_ms, role, delay)
         case Snapshot(since=role):
-            if isinstance(series.time, Stages):
-                return stage_rows(series, dialect, types, at_ms)
-            return _items(series, dialect, types, (0, at_ms + 1), at_ms, role, 0)
+            staged = isinstance(series.time, Stages)
+            arrivals = (0, at_ms + 1)
+            return (
+                stage_rows(series, dialect, types, at_ms)
+                if staged
+                else _items(series, dialect, types, arrivals, at_ms, role, 0)
+            )
         case Item(pairs=True):
             return _pairs(series, dialect, types, span, at_ms)
         case Item():
