@@ -35,4 +35,5 @@ def draw_delay(
     asked = {"p50_seconds": 0.5, "p95_seconds": 0.95}
     if n >= 1000:  # of fewer the 99th percentile is not said
         asked["p99_seconds"] = 0.99
-    return found, {name: float(law.ppf(q)) for name, q in asked.items()}
+    # Beyond the oldest arrival nothing is seen of a percentile: it is insufficient, and has no interval to judge.
+    return found, {name: float(law.ppf(q)) for name, q in asked.items() if law.ppf(q) < reach * MEDIAN}
