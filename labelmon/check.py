@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import case
 
 from labelmon.counts import ROWS, Counts, Op
-from labelmon.model import Cause, Estimate, Severity
+from labelmon.model import DAY, Cause, Estimate, Severity
 from labelmon.roles import PERSON_ROLES, RELATIONS
 from labelmon.slo import EventSlo as EventSlo
 from labelmon.slo import GaugeSlo as GaugeSlo
@@ -91,13 +91,23 @@ class Snapshot:
     kind: str = "snapshot"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stages(Snapshot):
+    """A snapshot of the items that arrived in the last `reach` seconds: a row per item and stage that it has begun.
+
+    A row offers `step`, `bin` (of the time in it so far, see labelmon.bins) and `until_ms` (NULL while it lasts).
+    """
+
+    reach: int = 30 * DAY
+
+
 TimeKind = Event | Deadline | Item | Vote | Snapshot
 
 # Keys that no column holds: a statement makes them out of an item's ratings. `offending` is what a row's class or
-# schema version says where it is not in the schema, and '' elsewhere.
+# schema version says where it is not in the schema, and '' elsewhere. `step` and `bin` are those of Stages.
 FOLDS = 20
 PARTNER = "partner_"
-DERIVED_KEYS = frozenset({"fold", "ratings", "other_label", "other_annotator", "offending"})
+DERIVED_KEYS = frozenset({"fold", "ratings", "other_label", "other_annotator", "offending", "step", "bin"})
 
 
 @dataclass(frozen=True)
@@ -206,8 +216,9 @@ class Check:
     each item (deadline and snapshot checks); `partner` names a relation whose items an event's item is looked up
     in. `combine` is handed the counts of the check ('') and of its parts, by name, where they are known. With
     `history` the estimator is handed everything known up to the moment, by `bucket` (its start in seconds), and
-    picks its own periods. `min_n` of the estimate is the estimator's business. `optional` are roles of the relation
-    (or of a part's) that the expressions read and that may be missing, each with what it then reads as (None is NULL).
+    picks its own periods. An `hourly` check is counted by the hour. `min_n` of the estimate is the estimator's
+    business. `optional` are roles of the relation (or of a part's) that the expressions read and that may be missing,
+    each with what it then reads as (None is NULL).
     """
 
     name: str
@@ -226,6 +237,7 @@ class Check:
     needs_labels: bool = False
     partner: str = ""
     history: bool = False
+    hourly: bool = False
     parts: tuple[Part, ...] = ()
     combine: Combiner | None = None
     settings: tuple[Setting, ...] = ()

@@ -54,7 +54,7 @@ def objective_text(check: Check) -> str:
     if isinstance(slo, EventSlo):
         within = f" within {format_duration(slo.within)}" if slo.within is not None else ""
         return f"{slo.target * 100:g} %{within}"
-    age = check.statistic(slo.statistic).age
+    age = check.statistic(slo.statistic).in_seconds
     limit = slo.at_most if slo.at_most is not None else slo.at_least
     shown = format_duration(limit or 0.0) if age else f"{limit:g}"
     name = slo.statistic.removesuffix("_seconds").replace("_", " ")

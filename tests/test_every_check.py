@@ -96,7 +96,8 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
     rows: dict[str, list[dict[str, object]]] = {name: [] for name in RELATIONS}
     for n in range(items):
         item, when = f"i{n}", rng.randrange(28)
-        rows["items"].append({"item": item, "arrived_at": day(when, 3), "priority": some("high", "low", None)})
+        queued = {"queued_at": some(day(when, 3), day(when, 5), None), "stage": some("triage", "review", None)}
+        rows["items"].append({"item": item, "arrived_at": day(when, 3), "priority": some("high", "low", None)} | queued)
         rows["predictions"] += [
             {"item": some(item, f"stranger{n}"), "predicted": some("x", "y", "X"), "predicted_at": day(when, hour)}
             for hour in rng.sample(range(24), rng.randrange(3))
@@ -109,6 +110,7 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
                     "label": some("x", "x", "y", "z", "None", "", None),
                     "labeled_at": labeled,
                     "stored_at": labeled,
+                    "started_at": some(day(when, 6), labeled, None),
                     "annotator": some("p", "q", "r", None),
                     "label_source": some("human", "auto", None),
                     "cost": some(0.25, 1.0, 0.0, -1.0, None),

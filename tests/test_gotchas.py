@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from scipy.stats import binomtest, chi2_contingency, poisson
 
@@ -460,3 +461,29 @@ def test_a_pinned_baseline_remembers_what_a_moving_one_forgets(tmp_path: Path) -
     assert one(moving, "kl_excess_nats")["value"] == 0
     assert one(pinned, "kl_excess_nats")["value"] > 0.1
     assert one(pinned, "drift_adjusted_p_value")["value"] < 1e-6
+
+
+def test_label_delay(tmp_path: Path) -> None:
+    """Times of 30 minutes at the median, seen after every item waited at most an hour: done ones alone seem quick."""
+    rng = np.random.default_rng(4)
+    now = datetime.fromisoformat(AT)
+    items, labels, naive = [], [], []
+    for n, (minutes, age) in enumerate(
+        zip(rng.exponential(30 / np.log(2), 2000), rng.uniform(0, 60, 2000), strict=True)
+    ):
+        arrived = now - timedelta(minutes=age)
+        items.append({"item": f"i{n}", "arrived_at": arrived.isoformat()})
+        if minutes <= age:
+            labels.append(
+                {"item": f"i{n}", "label": "x", "labeled_at": (arrived + timedelta(minutes=minutes)).isoformat()}
+            )
+            naive.append(minutes * 60)
+    stages = ["items.queued_at", "labels.started_at", "labels.stored_at"]
+
+    found = once(tmp_path, {"items": items, "labels": labels}, {"label_delay": {"at_most": "1h"}}, leave_out=stages)
+
+    assert np.median(naive) < 17 * 60  # the naive figure: half of the truth
+    ours = one(found, "p50_seconds")
+    assert ours["low"] <= 30 * 60 <= ours["high"]
+    assert ours["value"] == pytest.approx(30 * 60, rel=0.1)
+    assert one(found, "p95_seconds")["state"] == "insufficient"  # nobody has waited for so long yet

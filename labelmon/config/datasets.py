@@ -316,7 +316,7 @@ def _goal(reader: Reader, check: Check, node: Node, kind: ObjectiveKind) -> tupl
                 reader.problem(node, f"need a share above 0 and at most 1, got {node.told(f'{value:g}')}")
             return None, None
         return (ObjectiveKind.NONE_BAD, None) if value == 1 else (kind, value)
-    age = check.statistic(check.slo.statistic).age  # type: ignore[union-attr]
+    age = check.statistic(check.slo.statistic).in_seconds  # type: ignore[union-attr]
     return kind, reader.scalar(node, _age_or_number(age))
 
 

@@ -21,6 +21,7 @@ from labelmon.check import (
     Item,
     Part,
     Snapshot,
+    Stages,
     TimeKind,
     Vote,
 )
@@ -36,6 +37,7 @@ DERIVED = frozenset(
         "deadline_ms",
         "first_label_ms",
         "settled_ms",
+        "until_ms",
         "classes",
         "partner_known",
         "in_schema",
@@ -117,7 +119,7 @@ class Series:
         """Seconds of its finest buckets where they are larger than the dataset's: people by the day."""
         if self.part:
             return DAY
-        return HOUR if self.check.history else None
+        return HOUR if self.check.history or self.check.hourly else None
 
     @property
     def name(self) -> str:
@@ -272,7 +274,11 @@ def _unjoinable(check: Check, dataset: Dataset) -> str:
 def _untimely(check: Check, dataset: Dataset) -> str:
     """A time that no column holds."""
     relation, labels = dataset.relations[check.relation], dataset.relations.get("labels")
-    if labels and check.time.kind == "deadline" and not {"labeled_at", "stored_at"} & set(labels.columns):
+    if (
+        labels
+        and (check.time.kind == "deadline" or isinstance(check.time, Stages))
+        and not {"labeled_at", "stored_at"} & set(labels.columns)
+    ):
         return "needs role labels.labeled_at or labels.stored_at"
     if isinstance(check.time, Item) and "labeled_at" not in relation.columns:
         windows = {objective.window for objective in dataset.objectives.get(check.name, ())}
@@ -299,10 +305,16 @@ def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
         within=objective.within if check.time.kind == "deadline" else None,
         settle=objective.settle if item else 0.0,
         overlap=objective.overlap if item else 2,
-        partner=dataset.relations[check.partner] if check.partner else None,
+        partner=dataset.relations[check.partner] if check.partner else _last_stage(check, dataset),
         others=dataset.relations if any(part.relation or part.partner for part in check.parts) else {},
         untimed=item and "labeled_at" not in relation.columns,
     )
+
+
+def _last_stage(check: Check, dataset: Dataset) -> Relation | None:
+    """The validations that end an item's way, where there are some beside its labels."""
+    found = dataset.relations.get("validations") if isinstance(check.time, Stages) else None
+    return found if found and found.store == dataset.relations[check.relation].store else None
 
 
 def part_series(whole: Series) -> list[Series]:

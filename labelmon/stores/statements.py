@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
 )
 
-from labelmon.check import PARTNER, Deadline, Event, Item, Snapshot, Vote, quantile_column
+from labelmon.check import PARTNER, Deadline, Event, Item, Snapshot, Stages, Vote, quantile_column
 from labelmon.counts import BUCKET, OTHER, ROWS
 from labelmon.model import Relation
 from labelmon.roles import CLASS_ROLES, INSTANTS
@@ -35,6 +35,7 @@ from labelmon.stores.folds import item_fold
 from labelmon.stores.ratings import ratings_of
 from labelmon.stores.rows import Types, column_of, filters_of, read_role, role_of, same_item, source_of, wanted_roles
 from labelmon.stores.series import Series, Span, partner_roles
+from labelmon.stores.stages import stage_rows
 from labelmon.stores.votes import votes_of
 
 YEAR_2000_MS = 946_684_800_000
@@ -145,7 +146,13 @@ def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int
             delay = round((series.within or 0.0) * 1000)
             return _items(series, dialect, types, (span.start_ms - delay, span.end_ms - delay), at_ms, role, delay)
         case Snapshot(since=role):
-            return _items(series, dialect, types, (0, at_ms + 1), at_ms, role, 0)
+            staged = isinstance(series.time, Stages)
+            arrivals = (0, at_ms + 1)
+            return (
+                stage_rows(series, dialect, types, at_ms)
+                if staged
+                else _items(series, dialect, types, arrivals, at_ms, role, 0)
+            )
         case Item(pairs=True):
             return _pairs(series, dialect, types, span, at_ms)
         case Item():

@@ -21,6 +21,7 @@ from labelmon.estimators.drift import Mixes, divergences
 from labelmon.estimators.kappa import pairwise_kappa
 from labelmon.estimators.sources import errors_by_source
 from labelmon.model import Estimate
+from tests.benchmarks.calibration.delays import draw_delay
 
 Rng = np.random.Generator
 Cell = Mapping[str, float]
@@ -364,6 +365,13 @@ FAMILIES = (
         says="The cost of a correct label from n audits",
         grid={"n": (100, 500), "p": (0.7, 0.9, 0.95)},
         draw=draw_cost,
+    ),
+    Family(
+        name="delays",
+        says="Percentiles of n latencies (0 exponential, 1 lognormal), arrivals even over so many medians, pending ones censored",
+        grid={"n": (150, 400, 1000), "shape": (0, 1), "reach": (12, 40)},
+        draw=draw_delay,
+        speaks_for=("stage_p50_seconds", "stage_p95_seconds", "stage_p99_seconds"),
     ),
 )
 
