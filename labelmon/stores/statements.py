@@ -34,6 +34,7 @@ from labelmon.stores.dialects import Dialect
 from labelmon.stores.folds import item_fold
 from labelmon.stores.ratings import ratings_of
 from labelmon.stores.rows import Types, column_of, filters_of, read_role, role_of, same_item, source_of, wanted_roles
+from labelmon.stores.rules import VALIDATOR, by_rule, failing, judged
 from labelmon.stores.series import Series, Span, partner_roles
 from labelmon.stores.votes import votes_of
 
@@ -56,6 +57,9 @@ def statement(series: Series, dialect: Dialect, types: Types, span: Span, at_ms:
         return _with_quantiles(series, view, conditions, span)
     width = span.width * 1000 if span.width else None
     bucket: ColumnElement[Any] = rows.c.t - rows.c.t % width if width else literal(span.start_ms, BigInteger)
+    if VALIDATOR in series.keys:
+        views = [_View(rows, at_ms, series, rule) for rule in range(len(series.rules))]
+        return by_rule(series, views, conditions, bucket)
     # Keys and values are written out below the GROUP BY: two bound parameters of one value are two expressions.
     keys = {key: _key(series, key, getattr(view, key)).label(f"k_{key}") for key in series.keys}
     values = {name: _value(series, name, view).label(f"v_{name}") for name in series.counts}
@@ -109,14 +113,18 @@ def _instant_role(series: Series, relation: Relation) -> str:
 class _View:
     """A check's row over the inner query."""
 
-    def __init__(self, rows: Subquery, at_ms: int, series: Series) -> None:
-        self._rows, self._at_ms, self._series = rows, at_ms, series
+    def __init__(self, rows: Subquery, at_ms: int, series: Series, rule: int = 0) -> None:
+        self._rows, self._at_ms, self._series, self._rule = rows, at_ms, series, rule
 
     def __getattr__(self, role: str) -> ColumnElement[Any]:
         if role == "at_ms":
             return literal(self._at_ms, BigInteger)
         if role in {"in_schema", "offending"}:
             return self._judged(role)
+        if role == "kept":
+            return self._rows.c[f"kept_{self._rule}"]
+        if role == "failing":
+            return failing(self._rows, self._series.rules)
         return self._rows.c[role]
 
     def _judged(self, what: str) -> ColumnElement[Any]:
@@ -137,6 +145,8 @@ class _View:
 def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int) -> Subquery:
     """The inner query: `t` (the instant that decides the bucket, ms) and the roles the check reads."""
     match series.time:
+        case Event(instant=role) if series.rules:
+            return judged(series, dialect, types, span, role)
         case Event(instant=role):
             return _events(series, dialect, types, span, role)
         case Vote(instant=role):
