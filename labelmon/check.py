@@ -37,7 +37,8 @@ class Row(Protocol):
     declared, one in force; `kept` and `failing`: 1 or 0, or NULL where nothing is judged, whether it keeps the rule
     that it is grouped under by the key `validator`, and whether it breaks any that the dataset declares), for EVENT
     with a partner `partner_known`, `partner_first_ms` and `partner_<role>` (whether its item is there, since when, and
-    what the item's last row in it said that is not younger than the event; NULL without one) and for ITEM `settled_ms`, `first_label_ms`, `ratings` (distinct annotators) and `classes` (distinct labels). A row of
+    what the item's last row in it said that is not younger than the event; NULL without one) and for ITEM
+    `settled_ms`, `first_label_ms`, `ratings` (distinct annotators) and `classes` (distinct labels). A row of
     ITEM pairs is two annotators' ratings of one item: `label`, `other_label`, `annotator`, `other_annotator`,
     `ratings` and `fold`. A row of VOTE is one item with `votes`, `good` (the chance that its most frequent label,
     ties broken at random, is the truth) and `fold`.

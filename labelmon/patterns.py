@@ -1,7 +1,7 @@
-"""Regular expressions that SQLite, DuckDB and PostgreSQL read the same, and a matcher that cannot be slow.
+r"""Regular expressions that SQLite, DuckDB and PostgreSQL read the same, and a matcher that cannot be slow.
 
 The subset is what RE2, PostgreSQL and Python share: no lookaround, no references, no word boundaries. A pattern is
-searched for, so `^` and `$` (the very end of the text) anchor it; `\\d`, `\\w` and `\\s` are ASCII, `.` is any
+searched for, so `^` and `$` (the very end of the text) anchor it; `\d`, `\w` and `\s` are ASCII, `.` is any
 character but a line feed. SQLite has no engine of its own: a pattern becomes an automaton of K. Thompson (1968),
 CACM 11:419, that reads each character once, since a backtracking engine would outlast a statement timeout.
 """
@@ -88,7 +88,7 @@ _Node = _Chars | _Edge | _Series | _Either | _Repeat
 
 
 def portable(pattern: str) -> str:
-    """`pattern` in the one spelling that every engine reads the same.
+    r"""`pattern` in the one spelling that every engine reads the same.
 
     Raises
     ------
@@ -96,8 +96,8 @@ def portable(pattern: str) -> str:
 
     Examples
     --------
-    >>> portable(r"^\\d+(\\.\\d+)*$")
-    '^[0-9]+(?:\\\\.[0-9]+)*$'
+    >>> portable(r"^\d+(\.\d+)*$")
+    '^[0-9]+(?:\\.[0-9]+)*$'
     """
     node = _Parser(pattern).parsed()
     if _places(node) > _MOST_PLACES:
@@ -193,8 +193,9 @@ class _Parser:
         times = self._times()
         if times is None:
             return atom
-        if isinstance(atom, _Edge):
-            raise ValueError("a repeated ^ or $")
+        match atom:
+            case _Edge():
+                raise ValueError("a repeated ^ or $")
         self._take("?")  # a lazy match finds the same
         if self._times() is not None:
             raise ValueError("two repetitions in a row; write (?:...) around the first")

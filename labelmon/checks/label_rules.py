@@ -51,8 +51,7 @@ CHECK = Check(
     runbook=Runbook(
         meaning="Labels break the rules of their dataset: what is stored cannot be used as it is, or a rule is wrong.",
         first_looks=(
-            "Which rule? `unique` points at a retried upload, `known_items` at a join or a purge, `required_...`, "
-            "`pattern_...` and `range_...` at the tool that writes the field.",
+            "Which rule? `unique` points at a retried upload, `known_items` at a join or a purge, others at a tool.",
             "Did it start at one moment? Then look for a release of the tool, or a change of `validators` itself.",
             "Is the share of failing labels as large, or do few labels break many rules?",
         ),

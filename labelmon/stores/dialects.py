@@ -92,7 +92,8 @@ class Sqlite:
 
     def matches(self, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
         # Not REGEXP: SQLAlchemy gives every connection one of its own, and that one backtracks.
-        return getattr(func, SQLITE_MATCHES)(text, pattern) == literal_column("1")
+        matched: ColumnElement[int] = getattr(func, SQLITE_MATCHES)(text, pattern, type_=Integer)
+        return matched == literal_column("1")
 
 
 class DuckDb:

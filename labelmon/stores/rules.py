@@ -45,9 +45,7 @@ def judged(series: Series, dialect: Dialect, types: Types, span: Span, role: str
     """One row per label of the span: `t`, and `kept_<n>` for the n-th rule of the series."""
     judge = _Judge(series, dialect, types, source_of(series.relation))
     unique = next((rule for rule in series.rules if rule.kind is RuleKind.UNIQUE), None)
-    flags = [
-        judge.kept(rule).label(f"kept_{place}") for place, rule in enumerate(series.rules) if rule is not unique
-    ]
+    flags = [judge.kept(rule).label(f"kept_{place}") for place, rule in enumerate(series.rules) if rule is not unique]
     values = [judge.value(r).label(f"u_{place}") for place, r in enumerate(unique.roles)] if unique else []
     rows = select(judge.instant(role).label("t"), *flags, *values).where(*judge.within(span, role))
     if unique is None:
@@ -188,7 +186,8 @@ class _Judge:
         return case((self.value("item").is_(None), null()), (there, _YES), else_=_NO)
 
     def _raw(self, role: str) -> tuple[ColumnElement[Any], str]:
-        return column_of(self.source, self._relation, role), self._types[self._relation.name][self._relation.columns[role]]
+        relation = self._relation
+        return column_of(self.source, relation, role), self._types[relation.name][relation.columns[role]]
 
     def _kind(self, role: str) -> Kind:
         return RELATIONS[self._relation.name].kind(role)

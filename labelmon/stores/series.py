@@ -148,7 +148,7 @@ class Series:
     @property
     def judges_schema(self) -> bool:
         """Whether rows are held to the declared classes and schema versions."""
-        return "offending" in self.keys or _reads(self.table, {"in_schema"})
+        return "offending" in self.keys or reads(self.table, {"in_schema"})
 
     @property
     def schema_roles(self) -> tuple[str, ...]:
@@ -207,7 +207,7 @@ class Recorder:
         return column(role)
 
 
-def _reads(table: Check | Part, derived_roles: set[str]) -> bool:
+def reads(table: Check | Part, derived_roles: set[str]) -> bool:
     """Whether a table's expressions read one of these."""
     recorder = Recorder()
     for expression in (*(counted.expression for counted in table.counts.values()), table.where):
@@ -217,7 +217,7 @@ def _reads(table: Check | Part, derived_roles: set[str]) -> bool:
 
 
 def _judges_rules(check: Check) -> bool:
-    return _reads(check, {"kept", "failing"})
+    return reads(check, {"kept", "failing"})
 
 
 def roles_read(table: Check | Part, where: Expression | None = None) -> tuple[str, ...]:
@@ -249,10 +249,7 @@ def derived(role: str) -> bool:
 def why_off(check: Check, dataset: Dataset) -> str:
     """Why `check` cannot run on `dataset`; '' if it can."""
     return (
-        _missing(check, dataset)
-        or _unruled(check, dataset)
-        or _unjoinable(check, dataset)
-        or _untimely(check, dataset)
+        _missing(check, dataset) or _unruled(check, dataset) or _unjoinable(check, dataset) or _untimely(check, dataset)
     )
 
 
@@ -269,7 +266,7 @@ def _missing(check: Check, dataset: Dataset) -> str:
             missing.append(f"relation {name}")
         elif role not in relation.columns and role in RELATIONS[name].names:
             missing.append(f"role {name}.{role}")
-    if _reads(check, {"in_schema"}) and not dataset.classes:
+    if reads(check, {"in_schema"}) and not dataset.classes:
         missing.append("the dataset's classes")
     return "needs " + ", ".join(dict.fromkeys(missing)) if missing else ""
 

@@ -31,11 +31,12 @@ from labelmon.counts import BUCKET, OTHER, ROWS
 from labelmon.model import Relation
 from labelmon.roles import CLASS_ROLES, INSTANTS
 from labelmon.stores.dialects import Dialect
+from labelmon.stores.firsts import firsts_of
 from labelmon.stores.folds import item_fold
 from labelmon.stores.ratings import ratings_of
 from labelmon.stores.rows import Types, column_of, filters_of, read_role, role_of, same_item, source_of, wanted_roles
 from labelmon.stores.rules import VALIDATOR, by_rule, failing, judged
-from labelmon.stores.series import Series, Span, partner_roles
+from labelmon.stores.series import Series, Span, partner_roles, reads
 from labelmon.stores.votes import votes_of
 
 YEAR_2000_MS = 946_684_800_000
@@ -145,10 +146,8 @@ class _View:
 def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int) -> Subquery:
     """The inner query: `t` (the instant that decides the bucket, ms) and the roles the check reads."""
     match series.time:
-        case Event(instant=role) if series.rules:
-            return judged(series, dialect, types, span, role)
         case Event(instant=role):
-            return _events(series, dialect, types, span, role)
+            return (judged if series.rules else _events)(series, dialect, types, span, role)
         case Vote(instant=role):
             return votes_of(series, dialect, types, span, at_ms, role)
         case Deadline(start=role):
@@ -164,7 +163,7 @@ def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int
 
 def _events(series: Series, dialect: Dialect, types: Types, span: Span, role: str) -> Subquery:
     relation = series.relation
-    source = source_of(relation)
+    source: FromClause = source_of(relation)
     picked = [read_role(series, dialect, types, source, r).label(r) for r in wanted_roles(series)]
     raw = column_of(source, relation, role)
     kind = types[relation.name][relation.columns[role]]
@@ -179,9 +178,16 @@ def _events(series: Series, dialect: Dialect, types: Types, span: Span, role: st
         for wanted in partner_roles(series.table, series.where):
             value = _last_of(series, dialect, types, source, series.partner, wanted, at)
             picked.append(value.label(PARTNER + wanted))
+    joined = source
+    if series.partner is not None and reads(series.table, {"partner_first_ms"}):
+        firsts, is_raw = firsts_of(series, series.partner, dialect, types, span, role)
+        item = column_of(source, relation, "item")
+        mine = item if is_raw else dialect.text(item, types[relation.name][relation.columns["item"]])
+        joined = source.outerjoin(firsts, mine == firsts.c.item)
+        picked.append(firsts.c.first.label("partner_first_ms"))
     return (
         select(dialect.epoch_ms(raw, kind).label("t"), *picked)
-        .select_from(source)
+        .select_from(joined)
         .where(
             *filters_of(relation, dialect, types, source),
             dialect.near(raw, kind, span.start_ms, span.end_ms),
