@@ -34,9 +34,9 @@ class Row(Protocol):
     roles a row offers, by time kind: `at_ms` (the moment of the cycle; all kinds), `deadline_ms` and
     `first_label_ms` (DEADLINE over items), `first_label_ms` (SNAPSHOT over items; NULL when no label is known
     at `at_ms`), `in_schema` (EVENT: whether the class is a declared one and the schema version, where mapped and
-    declared, one in force; `kept` and `failing`: 1 or 0, or NULL where nothing is judged, whether it keeps the rule
-    that it is grouped under by the key `validator`, and whether it breaks any that the dataset declares), for EVENT
-    with a partner `partner_known`, `partner_first_ms` and `partner_<role>` (whether its item is there, since when, and
+    declared, one in force; `kept`, `rules_judged` and `rules_broken`: whether a row keeps the rule it is
+    grouped under by the key `validator`, 1 or 0, or NULL where the rule does not judge it, and how many of the
+    dataset's rules judge it and are broken), for EVENT with a partner `partner_known`, `partner_first_ms` and `partner_<role>` (whether its item is there, since when, and
     what the item's last row in it said that is not younger than the event; NULL without one) and for ITEM
     `settled_ms`, `first_label_ms`, `ratings` (distinct annotators) and `classes` (distinct labels). A row of
     ITEM pairs is two annotators' ratings of one item: `label`, `other_label`, `annotator`, `other_annotator`,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labelmon.check import Check, Column, Event, EventSlo, Panel, Part, Runbook, Statistic
-from labelmon.estimators.breakdown import share_by
+from labelmon.estimators.rules import checks_by_rule, failing_labels
 from labelmon.model import Cause, Severity
 
 CHECK = Check(
@@ -12,11 +12,11 @@ CHECK = Check(
     title="Labels that keep the rules",
     help="Share of checks of labels against the dataset's `validators` that passed, by rule, and of labels that fail.",
     formula=(
-        "(label, rule) pairs that passed / pairs checked, by the time of the label; 95 % interval by Wilson's score. "
-        "A rule passes over labels that have no value for it (`required` asks for one); of rows with the same "
+        "(label, rule) pairs that passed / pairs checked, by the time of the label; 95 % interval by Wilson's score on "
+        "pairs / design effect, since a label that breaks one rule often breaks others. A rule passes over labels that have no value for it (`required` asks for one); of rows with the same "
         "`unique` values the first is fine, later ones are not"
     ),
-    source="E. B. Wilson (1927), JASA 22:209",
+    source="E. B. Wilson (1927), JASA 22:209; W. G. Cochran (1977), Sampling Techniques, section 9A",
     gotcha=(
         "A mean over rules hides one: with ten rules, a rule that half of the labels break still leaves 95 % of the "
         "checks passed, so each rule has a share of its own and `failing_labels` counts labels. A rule that nothing "
@@ -27,13 +27,20 @@ CHECK = Check(
     keys=("validator",),
     where=lambda row: row.kept.is_not(None),
     counts={"good": Column(lambda row: row.kept == 1)},
-    estimate=share_by("good", "rule_pass", "checks"),
+    estimate=checks_by_rule("good", "rule_pass"),
     parts=(
         Part(
             name="failing",
-            where=lambda row: row.failing.is_not(None),
-            counts={"failing": Column(lambda row: row.failing == 1)},
-            estimate=share_by("failing", "failing_labels", "judged labels"),
+            where=lambda row: row.rules_judged > 0,
+            counts={
+                "failing": Column(lambda row: row.rules_broken > 0),
+                "judged": Column(lambda row: row.rules_judged),
+                "broken": Column(lambda row: row.rules_broken),
+                "judged_squared": Column(lambda row: row.rules_judged * row.rules_judged),
+                "broken_squared": Column(lambda row: row.rules_broken * row.rules_broken),
+                "product": Column(lambda row: row.rules_judged * row.rules_broken),
+            },
+            estimate=failing_labels("failing_labels", "design_effect"),
         ),
     ),
     statistics=(
@@ -44,8 +51,9 @@ CHECK = Check(
             interval=True,
             help="Share of labels that break at least one rule, of those that any rule judges.",
         ),
+        Statistic(name="design_effect", help="How many checks tell as much as one of a label of its own."),
     ),
-    slo=EventSlo(good="good", target=0.99),
+    slo=EventSlo(good="good", design_effect="design_effect", target=0.99),
     severities=(Severity.PAGE, Severity.TICKET),
     cause=Cause.SCHEMA,
     runbook=Runbook(

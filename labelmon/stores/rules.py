@@ -5,7 +5,9 @@ A row keeps a rule (1), breaks it (0) or is not judged by it (NULL), as where a 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 from sqlalchemy import (
@@ -72,11 +74,11 @@ def judged(series: Series, dialect: Dialect, types: Types, span: Span, role: str
     )
 
 
-def failing(rows: Subquery, rules: Sequence[Rule]) -> ColumnElement[Any]:
-    """Whether a row breaks any rule: 1, 0, or NULL where none judges it."""
+def rules_counted(rows: Subquery, rules: Sequence[Rule], *, broken: bool) -> ColumnElement[Any]:
+    """How many rules judge a row, or how many it breaks."""
     flags = [rows.c[f"kept_{place}"] for place in range(len(rules))]
-    broken, sound = (or_(*[flag == value for flag in flags]) for value in (_NO, _YES))
-    return case((broken, _YES), (sound, _NO), else_=null())
+    hits = [flag == _NO if broken else flag.is_not(None) for flag in flags]
+    return reduce(operator.add, [case((hit, _YES), else_=_NO) for hit in hits])
 
 
 def by_rule(

@@ -41,7 +41,8 @@ DERIVED = frozenset(
         "partner_first_ms",
         "in_schema",
         "kept",
-        "failing",
+        "rules_judged",
+        "rules_broken",
         "votes",
         "good",
         *DERIVED_KEYS,
@@ -217,7 +218,7 @@ def reads(table: Check | Part, derived_roles: set[str]) -> bool:
 
 
 def _judges_rules(check: Check) -> bool:
-    return reads(check, {"kept", "failing"})
+    return reads(check, {"kept", "rules_judged", "rules_broken"})
 
 
 def roles_read(table: Check | Part, where: Expression | None = None) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ from labelmon.stores.firsts import firsts_of
 from labelmon.stores.folds import item_fold
 from labelmon.stores.ratings import ratings_of
 from labelmon.stores.rows import Types, column_of, filters_of, read_role, role_of, same_item, source_of, wanted_roles
-from labelmon.stores.rules import VALIDATOR, by_rule, failing, judged
+from labelmon.stores.rules import VALIDATOR, by_rule, judged, rules_counted
 from labelmon.stores.series import Series, Span, partner_roles, reads
 from labelmon.stores.votes import votes_of
 
@@ -124,8 +124,8 @@ class _View:
             return self._judged(role)
         if role == "kept":
             return self._rows.c[f"kept_{self._rule}"]
-        if role == "failing":
-            return failing(self._rows, self._series.rules)
+        if role in {"rules_judged", "rules_broken"}:
+            return rules_counted(self._rows, self._series.rules, broken=role == "rules_broken")
         return self._rows.c[role]
 
     def _judged(self, what: str) -> ColumnElement[Any]:
