@@ -36,12 +36,12 @@ class Row(Protocol):
     at `at_ms`), `in_schema` (EVENT: whether the class is a declared one and the schema version, where mapped and
     declared, one in force; `kept`, `rules_judged` and `rules_broken`: whether a row keeps the rule it is
     grouped under by the key `validator`, 1 or 0, or NULL where the rule does not judge it, and how many of the
-    dataset's rules judge it and are broken), for EVENT with a partner `partner_known`, `partner_first_ms` and `partner_<role>` (whether its item is there, since when, and
-    what the item's last row in it said that is not younger than the event; NULL without one) and for ITEM
-    `settled_ms`, `first_label_ms`, `ratings` (distinct annotators) and `classes` (distinct labels). A row of
-    ITEM pairs is two annotators' ratings of one item: `label`, `other_label`, `annotator`, `other_annotator`,
-    `ratings` and `fold`. A row of VOTE is one item with `votes`, `good` (the chance that its most frequent label,
-    ties broken at random, is the truth) and `fold`.
+    dataset's rules judge it and are broken), for EVENT with a partner `partner_known`, `partner_first_ms` and
+    `partner_<role>` (whether its item is there, since when, and what the item's last row in it said that is not
+    younger than the event; NULL without one) and for ITEM `settled_ms`, `first_label_ms`, `ratings` (distinct
+    annotators) and `classes` (distinct labels). A row of ITEM pairs is two annotators' ratings of one item: `label`,
+    `other_label`, `annotator`, `other_annotator`, `ratings` and `fold`. A row of VOTE is one item with `votes`,
+    `good` (the chance that its most frequent label, ties broken at random, is the truth) and `fold`.
     """
 
     def __getattr__(self, role: str) -> ColumnElement[Any]: ...

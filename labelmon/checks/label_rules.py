@@ -13,8 +13,8 @@ CHECK = Check(
     help="Share of checks of labels against the dataset's `validators` that passed, by rule, and of labels that fail.",
     formula=(
         "(label, rule) pairs that passed / pairs checked, by the time of the label; 95 % interval by Wilson's score on "
-        "pairs / design effect, since a label that breaks one rule often breaks others. A rule passes over labels that have no value for it (`required` asks for one); of rows with the same "
-        "`unique` values the first is fine, later ones are not"
+        "pairs / design effect, since a label that breaks one rule often breaks others. A rule passes over labels that "
+        "have no value for it (`required` asks for one); of rows with the same `unique` values the first is fine"
     ),
     source="E. B. Wilson (1927), JASA 22:209; W. G. Cochran (1977), Sampling Techniques, section 9A",
     gotcha=(
