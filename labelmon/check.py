@@ -34,12 +34,14 @@ class Row(Protocol):
     roles a row offers, by time kind: `at_ms` (the moment of the cycle; all kinds), `deadline_ms` and
     `first_label_ms` (DEADLINE over items), `first_label_ms` (SNAPSHOT over items; NULL when no label is known
     at `at_ms`), `in_schema` (EVENT: whether the class is a declared one and the schema version, where mapped and
-    declared, one in force), for EVENT with a partner `partner_known` and `partner_<role>` (whether its item is
-    there, and what the item's last row in it said that is not younger than the event; NULL without one) and for
-    ITEM `settled_ms`, `first_label_ms`, `ratings` (distinct annotators) and `classes` (distinct labels). A row of
-    ITEM pairs is two annotators' ratings of one item: `label`, `other_label`, `annotator`, `other_annotator`,
-    `ratings` and `fold`. A row of VOTE is one item with `votes`, `good` (the chance that its most frequent label,
-    ties broken at random, is the truth) and `fold`.
+    declared, one in force; `kept`, `rules_judged` and `rules_broken`: whether a row keeps the rule it is
+    grouped under by the key `validator`, 1 or 0, or NULL where the rule does not judge it, and how many of the
+    dataset's rules judge it and are broken), for EVENT with a partner `partner_known`, `partner_first_ms` and
+    `partner_<role>` (whether its item is there, since when, and what the item's last row in it said that is not
+    younger than the event; NULL without one) and for ITEM `settled_ms`, `first_label_ms`, `ratings` (distinct
+    annotators) and `classes` (distinct labels). A row of ITEM pairs is two annotators' ratings of one item: `label`,
+    `other_label`, `annotator`, `other_annotator`, `ratings` and `fold`. A row of VOTE is one item with `votes`,
+    `good` (the chance that its most frequent label, ties broken at random, is the truth) and `fold`.
     """
 
     def __getattr__(self, role: str) -> ColumnElement[Any]: ...
@@ -104,10 +106,11 @@ class Stages(Snapshot):
 TimeKind = Event | Deadline | Item | Vote | Snapshot
 
 # Keys that no column holds: a statement makes them out of an item's ratings. `offending` is what a row's class or
-# schema version says where it is not in the schema, and '' elsewhere. `step` and `bin` are those of Stages.
+# schema version says where it is not in the schema, and '' elsewhere; `validator` names a rule of the dataset.
+# `step` and `bin` are those of Stages.
 FOLDS = 20
 PARTNER = "partner_"
-DERIVED_KEYS = frozenset({"fold", "ratings", "other_label", "other_annotator", "offending", "step", "bin"})
+DERIVED_KEYS = frozenset({"fold", "ratings", "other_label", "other_annotator", "offending", "validator", "step", "bin"})
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,40 @@ class Objective:
         return None if self.kind is not ObjectiveKind.TARGET or self.value is None else 1.0 - self.value
 
 
+class RuleKind(StrEnum):
+    """What a rule asks of a label. All but REQUIRED pass over rows where one of their roles has no value."""
+
+    CLASSES = "classes"
+    VERSIONS = "versions"
+    REQUIRED = "required"
+    PATTERN = "pattern"
+    RANGE = "range"
+    KNOWN_ITEMS = "known_items"
+    UNIQUE = "unique"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule that every label is held to: of `roles`, the values of which it judges.
+
+    `pattern` is a regular expression of `labelmon.patterns`; a number is in its range from `least` to `most`, ends
+    included.
+    """
+
+    kind: RuleKind
+    roles: tuple[str, ...]
+    pattern: str = ""
+    least: float = 0.0
+    most: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Unique within a dataset: `classes`, `required_tool`, `range_cost`."""
+        if self.kind in {RuleKind.REQUIRED, RuleKind.PATTERN, RuleKind.RANGE}:
+            return "_".join((self.kind.value, *self.roles))
+        return self.kind.value
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A dataset as configured, all defaults filled in."""
@@ -133,6 +167,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     ordinal: bool = False  # whether the order of `classes` means something
     schema_versions: tuple[str, ...] = ()  # those in force; empty: any
+    validators: tuple[Rule, ...] = ()  # what the store holds labels to where no validations are mapped
 
     @property
     def store(self) -> str:

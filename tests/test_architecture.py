@@ -10,7 +10,7 @@ import labelmon
 ROOT = Path(labelmon.__file__).parent
 # Left never imports right; members of one layer may import each other, without a cycle.
 LAYERS = (
-    {"errors", "model", "roles", "durations", "buckets", "bins", "profiles"},
+    {"errors", "model", "roles", "durations", "buckets", "bins", "profiles", "patterns"},
     {"counts"},
     {"estimators", "check", "slo"},
     {"naming", "sampling"},

@@ -29,6 +29,7 @@ from labelmon.config.fields import (
 from labelmon.config.places import read_owner
 from labelmon.config.source import Node
 from labelmon.config.types import Receiver
+from labelmon.config.validators import read_validators
 from labelmon.durations import format_duration
 from labelmon.model import DAY, Dataset, Objective, ObjectiveKind, Relation, StoreSpec, Tier
 from labelmon.roles import RELATIONS, SCOPE_ROLES
@@ -46,6 +47,7 @@ DATASET_KEYS = (
     "classes",
     "scale",
     "schema_versions",
+    "validators",
     "relations",
     "objectives",
 )
@@ -101,6 +103,10 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
     if "owner" not in keys:
         around.notices.append(f"dataset {name} has no owner: its team is `unowned` and nobody is told")
     classes = _classes(reader, keys.get("classes"), around.folder)
+    versions = reader.texts(keys["schema_versions"]) if "schema_versions" in keys else ()
+    validators = read_validators(reader, keys.get("validators"), relations, classes, versions)
+    if validators and "validations" in relations:
+        around.notices.append(f"dataset {name} maps validations: what they found is counted, its validators do not run")
     objectives = _objectives(reader, name, keys.get("objectives"), relations, around)
     if not relations:
         return None
@@ -122,7 +128,8 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
         timezone=_timezone(reader, keys.get("timezone")),
         classes=classes,
         ordinal=_ordinal(reader, keys.get("scale"), classes),
-        schema_versions=reader.texts(keys["schema_versions"]) if "schema_versions" in keys else (),
+        schema_versions=versions,
+        validators=validators,
     )
 
 

@@ -10,6 +10,7 @@ from labelmon.checks import catalogue
 from labelmon.config.datasets import OBJECTIVE_KINDS, SCOPE_KEYS
 from labelmon.config.fields import DATASET_NAME, DURATION, FLAG, LABEL, NUMBER, TEXT, URL, WHOLE
 from labelmon.config.places import ALERTING_KEYS, RECEIVER_KEYS, SECRET_KEYS, TIER_KEYS
+from labelmon.config.validators import VALIDATORS_SCHEMA
 from labelmon.model import Tier
 from labelmon.roles import RELATIONS
 
@@ -87,6 +88,7 @@ def _dataset() -> Schema:
             "classes": {"anyOf": [{"type": "array"}, _FILE]},
             "scale": {"enum": ["nominal", "ordinal"]},
             "schema_versions": {"type": "array"},
+            "validators": {**_object(VALIDATORS_SCHEMA), "minProperties": 1},
             "relations": _object({name: _relation(roles.names) for name, roles in RELATIONS.items()}),
             "objectives": _object(
                 {

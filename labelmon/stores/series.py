@@ -27,7 +27,7 @@ from labelmon.check import (
 )
 from labelmon.counts import Op
 from labelmon.durations import format_duration
-from labelmon.model import DAY, HOUR, Dataset, Objective, Relation
+from labelmon.model import DAY, HOUR, Dataset, Objective, Relation, Rule, RuleKind
 from labelmon.roles import INSTANTS, RELATIONS
 
 # What a row offers beside its roles (see labelmon.check.Row).
@@ -40,7 +40,11 @@ DERIVED = frozenset(
         "until_ms",
         "classes",
         "partner_known",
+        "partner_first_ms",
         "in_schema",
+        "kept",
+        "rules_judged",
+        "rules_broken",
         "votes",
         "good",
         *DERIVED_KEYS,
@@ -77,6 +81,7 @@ class Series:
     keys: tuple[str, ...]
     classes: tuple[str, ...] = ()
     schema_versions: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
     scope: Mapping[str, str] = field(default_factory=dict)
     within: float | None = None
     settle: float = 0.0
@@ -146,7 +151,7 @@ class Series:
     @property
     def judges_schema(self) -> bool:
         """Whether rows are held to the declared classes and schema versions."""
-        return "offending" in self.keys or _reads_schema(self.table)
+        return "offending" in self.keys or reads(self.table, {"in_schema"})
 
     @property
     def schema_roles(self) -> tuple[str, ...]:
@@ -174,7 +179,8 @@ class Series:
             ],
             "keys": self.keys,
             "classes": self.classes,
-            **({"schema_versions": self.schema_versions} if self.judges_schema else {}),
+            **({"schema_versions": self.schema_versions} if self.judges_schema or self.rules else {}),
+            **({"rules": [repr(rule) for rule in self.rules]} if self.rules else {}),
             "scope": sorted(self.scope.items()),
             "within": self.within,
             "settle": self.settle,
@@ -204,12 +210,17 @@ class Recorder:
         return column(role)
 
 
-def _reads_schema(table: Check | Part) -> bool:
+def reads(table: Check | Part, derived_roles: set[str]) -> bool:
+    """Whether a table's expressions read one of these."""
     recorder = Recorder()
     for expression in (*(counted.expression for counted in table.counts.values()), table.where):
         if expression is not None:
             expression(recorder)
-    return "in_schema" in recorder.read
+    return bool(derived_roles & recorder.read.keys())
+
+
+def _judges_rules(check: Check) -> bool:
+    return reads(check, {"kept", "rules_judged", "rules_broken"})
 
 
 def roles_read(table: Check | Part, where: Expression | None = None) -> tuple[str, ...]:
@@ -240,7 +251,9 @@ def derived(role: str) -> bool:
 
 def why_off(check: Check, dataset: Dataset) -> str:
     """Why `check` cannot run on `dataset`; '' if it can."""
-    return _missing(check, dataset) or _unjoinable(check, dataset) or _untimely(check, dataset)
+    return (
+        _missing(check, dataset) or _unruled(check, dataset) or _unjoinable(check, dataset) or _untimely(check, dataset)
+    )
 
 
 def _missing(check: Check, dataset: Dataset) -> str:
@@ -256,9 +269,18 @@ def _missing(check: Check, dataset: Dataset) -> str:
             missing.append(f"relation {name}")
         elif role not in relation.columns and role in RELATIONS[name].names:
             missing.append(f"role {name}.{role}")
-    if _reads_schema(check) and not dataset.classes:
+    if reads(check, {"in_schema"}) and not dataset.classes:
         missing.append("the dataset's classes")
     return "needs " + ", ".join(dict.fromkeys(missing)) if missing else ""
+
+
+def _unruled(check: Check, dataset: Dataset) -> str:
+    """Rules that nobody declared, or that somebody else checks."""
+    if not _judges_rules(check):
+        return ""
+    if "validations" in dataset.relations:
+        return "relation validations is mapped: what its checks found is counted instead"
+    return "" if dataset.validators else "needs the dataset's validators"
 
 
 def _unjoinable(check: Check, dataset: Dataset) -> str:
@@ -293,6 +315,8 @@ def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
     quantiles = any(c.quantiles for c in check.counts.values())
     scope = {k: v for k, v in objective.scope.items() if k != "within"} if quantiles else {}
     item = isinstance(check.time, Item)
+    rules = dataset.validators if _judges_rules(check) else ()
+    partner = "items" if any(rule.kind is RuleKind.KNOWN_ITEMS for rule in rules) else check.partner
     return Series(
         dataset=dataset.name,
         check=check,
@@ -301,11 +325,12 @@ def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
         keys=() if quantiles else _mapped(check.keys, relation),
         classes=dataset.classes,
         schema_versions=dataset.schema_versions,
+        rules=rules,
         scope=scope,
         within=objective.within if check.time.kind == "deadline" else None,
         settle=objective.settle if item else 0.0,
         overlap=objective.overlap if item else 2,
-        partner=dataset.relations[check.partner] if check.partner else _last_stage(check, dataset),
+        partner=dataset.relations[partner] if partner else _last_stage(check, dataset),
         others=dataset.relations if any(part.relation or part.partner for part in check.parts) else {},
         untimed=item and "labeled_at" not in relation.columns,
     )
