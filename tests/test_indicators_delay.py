@@ -57,6 +57,9 @@ def test_the_curve_and_its_band_are_those_of_statsmodels() -> None:
 
     at = theirs.surv_times.astype(int)
     assert curve[at] == pytest.approx(theirs.surv_prob)
+    spread = np.exp(1.959964 * theirs.surv_prob_se / (theirs.surv_prob * -np.log(theirs.surv_prob)))
+    assert low[at] == pytest.approx(theirs.surv_prob**spread)
+    assert high[at] == pytest.approx(theirs.surv_prob ** (1 / spread))
     # Their log-log interval of each quantile, on whole bins: ours crosses in the same ones.
     for q in (0.25, 0.5):
         lower, upper = theirs.quantile_ci(q, method="cloglog")
@@ -158,3 +161,4 @@ def test_the_backlog_by_pipeline_stage(tmp_path: Path) -> None:
 
     assert one(found, "backlog_items")["value"] == 19
     assert one(found, "backlog_items", stage="triage")["value"] == 14
+    assert [m["labels"] for m in found if m["statistic"] == "backlog_items"] == [{}, {"stage": "triage"}]

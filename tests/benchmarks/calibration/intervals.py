@@ -371,7 +371,7 @@ FAMILIES = (
         says="Percentiles of n latencies (0 exponential, 1 lognormal), arrivals even over so many medians, pending ones censored",
         grid={"n": (150, 400, 1000), "shape": (0, 1), "reach": (12, 40)},
         draw=draw_delay,
-        speaks_for=("stage_p50_seconds", "stage_p95_seconds", "stage_p99_seconds"),
+        speaks_for=("p99_seconds", "stage_p50_seconds", "stage_p95_seconds", "stage_p99_seconds"),
     ),
 )
 
