@@ -22,6 +22,7 @@ from labelmon.estimators.kappa import pairwise_kappa
 from labelmon.estimators.sources import errors_by_source
 from labelmon.model import Estimate
 from tests.benchmarks.calibration.delays import draw_delay
+from tests.benchmarks.calibration.rules import draw_rules
 
 Rng = np.random.Generator
 Cell = Mapping[str, float]
@@ -372,6 +373,12 @@ FAMILIES = (
         grid={"n": (150, 400, 1000), "shape": (0, 1), "reach": (12, 40)},
         draw=draw_delay,
         speaks_for=("p99_seconds", "stage_p50_seconds", "stage_p95_seconds", "stage_p99_seconds"),
+    ),
+    Family(
+        name="rules",
+        says="n labels under five rules each; a share of bad labels breaks most of them",
+        grid={"n": (200, 1000, 5000), "bad": (0.02, 0.1, 0.3)},
+        draw=draw_rules,
     ),
 )
 
