@@ -34,7 +34,8 @@ class Row(Protocol):
     roles a row offers, by time kind: `at_ms` (the moment of the cycle; all kinds), `deadline_ms` and
     `first_label_ms` (DEADLINE over items), `first_label_ms` (SNAPSHOT over items; NULL when no label is known
     at `at_ms`), `in_schema` (EVENT: whether the class is a declared one and the schema version, where mapped and
-    declared, one in force), for EVENT with a partner `partner_known` and `partner_<role>` (whether its item is
+    declared, one in force), over audits `right`, `complete`, `incomplete` and `comparable` (the verdict on the label and
+    whether there is one, see labelmon.stores.compared), for EVENT with a partner `partner_known` and `partner_<role>` (whether its item is
     there, and what the item's last row in it said that is not younger than the event; NULL without one) and for
     ITEM `settled_ms`, `first_label_ms`, `ratings` (distinct annotators) and `classes` (distinct labels). A row of
     ITEM pairs is two annotators' ratings of one item: `label`, `other_label`, `annotator`, `other_annotator`,
@@ -159,7 +160,8 @@ class Part:
 
     It is counted by the day. `time`, `relation` and `partner` are the check's own unless given. Estimates that carry a
     person's pseudonym in their labels are shown on pages, in the API and in tickets, and never become metrics.
-    `most` keeps only so many groups of a bucket, those with most rows.
+    `most` keeps only so many groups of a bucket, those with most rows. One that `compares` is there only where the
+    dataset declares how labels that are no classes compare.
     """
 
     name: str
@@ -171,6 +173,7 @@ class Part:
     time: TimeKind | None = None
     where: Expression | None = None
     most: int | None = None
+    compares: bool = False
 
     @property
     def ops(self) -> dict[str, Op]:

@@ -114,6 +114,34 @@ class Objective:
         return None if self.kind is not ObjectiveKind.TARGET or self.value is None else 1.0 - self.value
 
 
+class Compared(StrEnum):
+    """What labels and truths are compared by, where they are no classes."""
+
+    NUMBER = "number"
+    SCORE = "score"
+    EQUAL = "equal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """When a label that is no class is right.
+
+    A number by `within` (in its own unit) or `within_share` (of the truth), one of them being enough; a score of the
+    audits by `at_least` (alike, such as IoU) or `at_most` (apart, such as a word error rate); or a flag of theirs.
+    """
+
+    kind: Compared
+    within: float | None = None
+    within_share: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def nouns(self) -> str:
+        """What the labels are taken as."""
+        return {Compared.NUMBER: "numbers", Compared.SCORE: "scores", Compared.EQUAL: "flags"}[self.kind]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A dataset as configured, all defaults filled in."""
@@ -133,6 +161,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     ordinal: bool = False  # whether the order of `classes` means something
     schema_versions: tuple[str, ...] = ()  # those in force; empty: any
+    comparison: Comparison | None = None  # None: labels are classes
 
     @property
     def store(self) -> str:

@@ -26,8 +26,9 @@ from labelmon.check import (
 )
 from labelmon.counts import Op
 from labelmon.durations import format_duration
-from labelmon.model import DAY, HOUR, Dataset, Objective, Relation
-from labelmon.roles import INSTANTS, RELATIONS
+from labelmon.model import DAY, HOUR, Comparison, Dataset, Objective, Relation
+from labelmon.roles import INSTANTS, LABEL_ROLES, RELATIONS
+from labelmon.stores.compared import NUMBERS, VERDICTS, verdict
 
 # What a row offers beside its roles (see labelmon.check.Row).
 DERIVED = frozenset(
@@ -39,6 +40,7 @@ DERIVED = frozenset(
         "classes",
         "partner_known",
         "in_schema",
+        *VERDICTS,
         "votes",
         "good",
         *DERIVED_KEYS,
@@ -82,6 +84,7 @@ class Series:
     part: str = ""
     partner: Relation | None = None
     untimed: bool = False
+    comparison: Comparison | None = None
     others: Mapping[str, Relation] = field(default_factory=dict, repr=False)  # what parts may count instead
 
     @property
@@ -178,13 +181,13 @@ class Series:
             "settle": self.settle,
             "overlap": self.overlap,
             "time": repr(self.time),
-            "counts": {name: [str(c.expression(Recorder())), c.op, c.quantiles] for name, c in self.counts.items()},
-            "where": str(self.where(Recorder())) if self.where else "",
+            "counts": {name: [str(c.expression(Recorder(self.comparison))), c.op, c.quantiles] for name, c in self.counts.items()},
+            "where": str(self.where(Recorder(self.comparison))) if self.where else "",
         }
         if self.check.optional:
             said["optional"] = sorted(self.check.optional.items())
         if isinstance(self.time, Vote) and self.check.where:
-            said["among"] = str(self.check.where(Recorder()))
+            said["among"] = str(self.check.where(Recorder(self.comparison)))
         text = json.dumps(said, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -192,12 +195,16 @@ class Series:
 class Recorder:
     """A row that notes which roles an expression reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, comparison: Comparison | None = None) -> None:
         self.read: dict[str, None] = {}
+        self._comparison = comparison
 
     def __getattr__(self, role: str) -> ColumnElement[Any]:
         if role.startswith("__"):
             raise AttributeError(role)
+        if role in VERDICTS:
+            self.read[role] = None
+            return verdict(role, self, self._comparison)
         self.read[role] = None
         return column(role)
 
@@ -210,9 +217,11 @@ def _reads_schema(table: Check | Part) -> bool:
     return "in_schema" in recorder.read
 
 
-def roles_read(table: Check | Part, where: Expression | None = None) -> tuple[str, ...]:
+def roles_read(
+    table: Check | Part, where: Expression | None = None, comparison: Comparison | None = None
+) -> tuple[str, ...]:
     """The roles that a table's expressions read, derived ones left out."""
-    recorder = Recorder()
+    recorder = Recorder(comparison)
     expressions: list[Callable[[Any], ColumnElement[Any]]] = [c.expression for c in table.counts.values()]
     if chosen := where or table.where:
         expressions.append(chosen)
@@ -238,13 +247,26 @@ def derived(role: str) -> bool:
 
 def why_off(check: Check, dataset: Dataset) -> str:
     """Why `check` cannot run on `dataset`; '' if it can."""
-    return _missing(check, dataset) or _unjoinable(check, dataset) or _untimely(check, dataset)
+    return _unclassed(check, dataset) or _missing(check, dataset) or _unjoinable(check, dataset) or _untimely(check, dataset)
+
+
+def _unclassed(check: Check, dataset: Dataset) -> str:
+    """Classes, where the labels are none: a million distinct numbers make no million classes."""
+    if dataset.comparison and _reads_classes(check, check.time):
+        return f"needs classes: the dataset compares labels as {dataset.comparison.nouns}"
+    return ""
+
+
+def _reads_classes(table: Check | Part, time: TimeKind) -> bool:
+    """Whether rows are told apart or held to a schema by the class of a label."""
+    keys = {key.removeprefix(PARTNER) for key in table.keys}
+    return bool(keys & {*LABEL_ROLES, "offending"}) or isinstance(time, Vote) or _reads_schema(table)
 
 
 def _missing(check: Check, dataset: Dataset) -> str:
     """Relations, roles and classes that a dataset does not declare."""
     missing = []
-    read = ((check.relation, role) for role in roles_read(check) if role not in check.optional)
+    read = ((check.relation, role) for role in roles_read(check, comparison=dataset.comparison) if role not in check.optional)
     joined = partner_roles(check, check.where)
     if joined:
         joined = (*joined, INSTANTS[check.partner])
@@ -300,6 +322,7 @@ def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
         settle=objective.settle if item else 0.0,
         overlap=objective.overlap if item else 2,
         partner=dataset.relations[check.partner] if check.partner else None,
+        comparison=dataset.comparison,
         others=dataset.relations if any(part.relation or part.partner for part in check.parts) else {},
         untimed=item and "labeled_at" not in relation.columns,
     )
@@ -314,7 +337,12 @@ def part_series(whole: Series) -> list[Series]:
         joined = partner_roles(part, part.where)
         if relation is None or (joined and not _joins(relation, partner, joined)):
             continue
-        roles = {role for role in (*part.keys, *roles_read(part)) if not derived(role)} - set(whole.check.optional)
+        if whole.comparison and _reads_classes(part, part.time or whole.check.time):
+            continue
+        if part.compares and not whole.comparison:
+            continue
+        read = (NUMBERS.get(role, role) for role in roles_read(part, comparison=whole.comparison))
+        roles = {role for role in (*part.keys, *read) if not derived(role)} - set(whole.check.optional)
         if isinstance(part.time, Event):
             roles.add(part.time.instant)
         if roles <= set(relation.columns):

@@ -30,6 +30,7 @@ from labelmon.check import PARTNER, Deadline, Event, Item, Snapshot, Vote, quant
 from labelmon.counts import BUCKET, OTHER, ROWS
 from labelmon.model import Relation
 from labelmon.roles import CLASS_ROLES, INSTANTS
+from labelmon.stores.compared import VERDICTS, verdict
 from labelmon.stores.dialects import Dialect
 from labelmon.stores.folds import item_fold
 from labelmon.stores.ratings import ratings_of
@@ -117,6 +118,8 @@ class _View:
             return literal(self._at_ms, BigInteger)
         if role in {"in_schema", "offending"}:
             return self._judged(role)
+        if role in VERDICTS:
+            return verdict(role, self, self._series.comparison)
         return self._rows.c[role]
 
     def _judged(self, what: str) -> ColumnElement[Any]:
