@@ -34,8 +34,8 @@ class Row(Protocol):
     roles a row offers, by time kind: `at_ms` (the moment of the cycle; all kinds), `deadline_ms` and
     `first_label_ms` (DEADLINE over items), `first_label_ms` (SNAPSHOT over items; NULL when no label is known
     at `at_ms`), `in_schema` (EVENT: whether the class is a declared one and the schema version, where mapped and
-    declared, one in force), over audits `right`, `complete`, `incomplete` and `comparable` (the verdict on the label and
-    whether there is one, see labelmon.stores.compared), for EVENT with a partner `partner_known` and `partner_<role>` (whether its item is
+    declared, one in force), over audits the verdicts `right`, `complete`, `incomplete` and `comparable` (see
+    labelmon.stores.compared), for EVENT with a partner `partner_known` and `partner_<role>` (whether its item is
     there, and what the item's last row in it said that is not younger than the event; NULL without one) and for
     ITEM `settled_ms`, `first_label_ms`, `ratings` (distinct annotators) and `classes` (distinct labels). A row of
     ITEM pairs is two annotators' ratings of one item: `label`, `other_label`, `annotator`, `other_annotator`,

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from labelmon.check import Check, Deadline, EventSlo, Item, Setting, SettingValue
 from labelmon.checks import catalogue
+from labelmon.config.comparison import read_comparison
 from labelmon.config.fields import (
     DATASET_NAME,
     DURATION,
@@ -45,6 +46,7 @@ DATASET_KEYS = (
     "timezone",
     "classes",
     "scale",
+    "comparison",
     "schema_versions",
     "relations",
     "objectives",
@@ -101,6 +103,8 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
     if "owner" not in keys:
         around.notices.append(f"dataset {name} has no owner: its team is `unowned` and nobody is told")
     classes = _classes(reader, keys.get("classes"), around.folder)
+    ordinal = _ordinal(reader, keys.get("scale"), classes)
+    comparison, relations = read_comparison(reader, keys.get("comparison"), relations, ordinal=ordinal)
     objectives = _objectives(reader, name, keys.get("objectives"), relations, around)
     if not relations:
         return None
@@ -121,7 +125,8 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
         reconcile_interval=values["reconcile_interval"] or float(DAY),
         timezone=_timezone(reader, keys.get("timezone")),
         classes=classes,
-        ordinal=_ordinal(reader, keys.get("scale"), classes),
+        ordinal=ordinal,
+        comparison=comparison,
         schema_versions=reader.texts(keys["schema_versions"]) if "schema_versions" in keys else (),
     )
 

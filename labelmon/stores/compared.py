@@ -17,6 +17,7 @@ from labelmon.model import Compared, Comparison
 
 # Text roles read as numbers, each with the role whose column it reads.
 NUMBERS: Mapping[str, str] = {"label_number": "label", "truth_number": "truth"}
+HAIR = 1e-9  # of a tolerance: 10.1 - 10 is above 0.1 in binary
 VERDICTS = frozenset({"right", "complete", "incomplete", "comparable"})
 Verdicts = Mapping[str, Callable[[Any], ColumnElement[bool]]]
 
@@ -30,12 +31,13 @@ def verdict(name: str, row: Any, comparison: Comparison | None) -> ColumnElement
         return _close(row, comparison) if name == "right" else _BY_NUMBER[name](row)
     if name == "incomplete":  # the column judges by itself; the label and the truth of a box need not be text
         return false()
-    if kind is Compared.EQUAL:
-        return row.equal.is_(True) if name == "right" else row.equal.is_not(None)
+    said: ColumnElement[Any] = row.equal if kind is Compared.EQUAL else row.score
     if name != "right":
-        return row.score.is_not(None)
+        return said.is_not(None)
+    if kind is Compared.EQUAL:
+        return said.is_(True)
     least, most = comparison.at_least, comparison.at_most
-    return row.score >= _constant(least) if least is not None else row.score <= _constant(most or 0.0)
+    return said >= _constant(least) if least is not None else said <= _constant(most or 0.0)
 
 
 _BY_CLASS: Verdicts = {
@@ -52,7 +54,7 @@ _BY_NUMBER: Verdicts = {
 
 
 def _close(row: Any, comparison: Comparison) -> ColumnElement[bool]:
-    """Whether the label is within one of the tolerances; a hair more, as 0.3 - 0.1 is above 0.2 in binary."""
+    """Whether the label is within one of the tolerances, both ends included."""
     apart = func.abs(row.label_number - row.truth_number, type_=Double)
     tolerances = []
     if comparison.within is not None:
@@ -61,9 +63,6 @@ def _close(row: Any, comparison: Comparison) -> ColumnElement[bool]:
         share = _constant(comparison.within_share * (1 + HAIR))
         tolerances.append(apart <= func.abs(row.truth_number, type_=Double) * share)
     return or_(*tolerances)
-
-
-HAIR = 1e-9
 
 
 def _constant(value: float) -> ColumnElement[float]:

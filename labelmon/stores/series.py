@@ -181,7 +181,10 @@ class Series:
             "settle": self.settle,
             "overlap": self.overlap,
             "time": repr(self.time),
-            "counts": {name: [str(c.expression(Recorder(self.comparison))), c.op, c.quantiles] for name, c in self.counts.items()},
+            "counts": {
+                name: [str(c.expression(Recorder(self.comparison))), c.op, c.quantiles]
+                for name, c in self.counts.items()
+            },
             "where": str(self.where(Recorder(self.comparison))) if self.where else "",
         }
         if self.check.optional:
@@ -247,7 +250,12 @@ def derived(role: str) -> bool:
 
 def why_off(check: Check, dataset: Dataset) -> str:
     """Why `check` cannot run on `dataset`; '' if it can."""
-    return _unclassed(check, dataset) or _missing(check, dataset) or _unjoinable(check, dataset) or _untimely(check, dataset)
+    return (
+        _unclassed(check, dataset)
+        or _missing(check, dataset)
+        or _unjoinable(check, dataset)
+        or _untimely(check, dataset)
+    )
 
 
 def _unclassed(check: Check, dataset: Dataset) -> str:
@@ -266,7 +274,11 @@ def _reads_classes(table: Check | Part, time: TimeKind) -> bool:
 def _missing(check: Check, dataset: Dataset) -> str:
     """Relations, roles and classes that a dataset does not declare."""
     missing = []
-    read = ((check.relation, role) for role in roles_read(check, comparison=dataset.comparison) if role not in check.optional)
+    read = (
+        (check.relation, role)
+        for role in roles_read(check, comparison=dataset.comparison)
+        if role not in check.optional
+    )
     joined = partner_roles(check, check.where)
     if joined:
         joined = (*joined, INSTANTS[check.partner])
