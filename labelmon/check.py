@@ -36,7 +36,8 @@ class Row(Protocol):
     at `at_ms`), `in_schema` (EVENT: whether the class is a declared one and the schema version, where mapped and
     declared, one in force; `kept`, `rules_judged` and `rules_broken`: whether a row keeps the rule it is
     grouped under by the key `validator`, 1 or 0, or NULL where the rule does not judge it, and how many of the
-    dataset's rules judge it and are broken), for EVENT with a partner `partner_known`, `partner_first_ms` and
+    dataset's rules judge it and are broken), over audits the verdicts `right`, `complete`, `incomplete` and
+    `comparable` (see labelmon.stores.compared), for EVENT with a partner `partner_known`, `partner_first_ms` and
     `partner_<role>` (whether its item is there, since when, and what the item's last row in it said that is not
     younger than the event; NULL without one) and for ITEM `settled_ms`, `first_label_ms`, `ratings` (distinct
     annotators) and `classes` (distinct labels). A row of ITEM pairs is two annotators' ratings of one item: `label`,
@@ -172,7 +173,8 @@ class Part:
 
     It is counted by the day. `time`, `relation` and `partner` are the check's own unless given. Estimates that carry a
     person's pseudonym in their labels are shown on pages, in the API and in tickets, and never become metrics.
-    `most` keeps only so many groups of a bucket, those with most rows.
+    `most` keeps only so many groups of a bucket, those with most rows. One that `compares` is there only where the
+    dataset declares how labels that are no classes compare.
     """
 
     name: str
@@ -184,6 +186,7 @@ class Part:
     time: TimeKind | None = None
     where: Expression | None = None
     most: int | None = None
+    compares: bool = False
 
     @property
     def ops(self) -> dict[str, Op]:

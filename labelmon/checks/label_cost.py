@@ -39,8 +39,8 @@ CHECK = Check(
             name="audits",
             relation="audits",
             time=Event(instant="audited_at"),
-            where=lambda row: row.label.is_not(None) & row.truth.is_not(None),
-            counts={"good": Column(lambda row: row.label == row.truth)},
+            where=lambda row: row.complete,
+            counts={"good": Column(lambda row: row.right)},
         ),
         Part(
             name="costs",

@@ -30,6 +30,7 @@ from labelmon.check import PARTNER, Deadline, Event, Item, Snapshot, Stages, Vot
 from labelmon.counts import BUCKET, OTHER, ROWS
 from labelmon.model import Relation
 from labelmon.roles import CLASS_ROLES, INSTANTS
+from labelmon.stores.compared import VERDICTS, verdict
 from labelmon.stores.dialects import Dialect
 from labelmon.stores.firsts import firsts_of
 from labelmon.stores.folds import item_fold
@@ -127,6 +128,8 @@ class _View:
             return self._rows.c[f"kept_{self._rule}"]
         if role in {"rules_judged", "rules_broken"}:
             return rules_counted(self._rows, self._series.rules, broken=role == "rules_broken")
+        if role in VERDICTS:
+            return verdict(role, self, self._series.comparison)
         return self._rows.c[role]
 
     def _judged(self, what: str) -> ColumnElement[Any]:
