@@ -325,6 +325,18 @@ def test_label_freshness(tmp_path: Path) -> None:
     assert one(found, "dated")["value"] == 0.005
 
 
+def test_label_retention(tmp_path: Path) -> None:
+    """No label carries an expiry: none is ever past it, and some are ten years old."""
+    labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(n)} for n in range(95)]
+    labels += [{"item": f"o{n}", "label": "x", "labeled_at": "2016-03-02T00:00:00Z"} for n in range(5)]
+    goals = {"label_freshness": {"at_least": 0.95}, "label_retention": {"at_most": "2555d"}}
+
+    found = once(tmp_path, {"labels": labels}, goals)
+
+    assert one(found, "fresh")["value"] is None
+    assert one(found, "oldest_label_age_seconds")["value"] == 3652 * DAY_S
+
+
 def test_auto_label(tmp_path: Path) -> None:
     """Automatic labels held to automatic ones agree with themselves; people find a fifth of them wrong."""
     labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(n, 1), "label_source": "auto"} for n in range(100)]

@@ -149,6 +149,19 @@ def test_nobody_sets_an_expiry(tmp_path: Path) -> None:
     assert one(found, "dated")["value"] == 0
 
 
+def test_retention_names_the_source_of_the_oldest_label(tmp_path: Path) -> None:
+    labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(n), "label_source": "human"} for n in range(28)]
+    labels += [{"item": "a", "label": None, "labeled_at": "2020-03-02T00:00:00Z", "label_source": "auto"}]
+    labels += [{"item": "n", "label": "x", "labeled_at": None}, {"item": "f", "label": "x", "labeled_at": "2030-01-01"}]
+
+    found = once(tmp_path, {"labels": labels}, {"label_retention": {"at_most": "365d"}})
+
+    # A label that was taken back to NULL is kept all the same; what has no time, or is of the future, is not judged.
+    oldest = one(found, "oldest_label_age_seconds")
+    assert (oldest["value"], oldest["n"]) == (2191 * 86_400, 29)
+    assert one(found, "oldest_label_age_seconds", label_source="human")["value"] == 28.5 * 86_400
+
+
 def test_audits_that_stopped_and_classes_nobody_audits(tmp_path: Path) -> None:
     labels = [{"item": f"i{n}", "label": "xyz"[n % 3], "labeled_at": day(n)} for n in range(300)]
     labels += [{"item": "r", "label": "rare", "labeled_at": day(1)}]

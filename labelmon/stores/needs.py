@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labelmon.check import Check, GaugeSlo, Item, Stages
-from labelmon.model import Dataset
+from labelmon.model import Comparison, Dataset
 from labelmon.roles import INSTANTS, RELATIONS
 from labelmon.stores.series import judges_rules, partner_roles, reads, reads_classes, roles_read
 
@@ -29,15 +29,7 @@ def _unclassed(check: Check, dataset: Dataset) -> str:
 def _missing(check: Check, dataset: Dataset) -> str:
     """Relations, roles and classes that a dataset does not declare."""
     missing = []
-    read = (
-        (check.relation, role)
-        for role in roles_read(check, comparison=dataset.comparison)
-        if role not in check.optional
-    )
-    joined = partner_roles(check, check.where)
-    if joined:
-        joined = (*joined, INSTANTS[check.partner])
-    for name, role in (*check.required_roles, *read, *((check.partner, role) for role in joined)):
+    for name, role in needed_roles(check, dataset.comparison):
         relation = dataset.relations.get(name)
         if relation is None:
             missing.append(f"relation {name}")
@@ -46,6 +38,15 @@ def _missing(check: Check, dataset: Dataset) -> str:
     if reads(check, {"in_schema"}) and not dataset.classes:
         missing.append("the dataset's classes")
     return "needs " + ", ".join(dict.fromkeys(missing)) if missing else ""
+
+
+def needed_roles(check: Check, comparison: Comparison | None = None) -> tuple[tuple[str, str], ...]:
+    """(relation, role) pairs that a check cannot do without, where labels are compared so."""
+    read = ((check.relation, role) for role in roles_read(check, comparison=comparison) if role not in check.optional)
+    joined = partner_roles(check, check.where)
+    if joined:
+        joined = (*joined, INSTANTS[check.partner])
+    return tuple(dict.fromkeys((*check.required_roles, *read, *((check.partner, role) for role in joined))))
 
 
 def _unruled(check: Check, dataset: Dataset) -> str:
