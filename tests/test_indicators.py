@@ -175,6 +175,25 @@ def test_audits_that_stopped_and_classes_nobody_audits(tmp_path: Path) -> None:
     assert one(found, "unaudited_labels", **{"class": "z"})["value"] == 100
 
 
+def test_annotators_and_strata_nobody_audits(tmp_path: Path) -> None:
+    labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(n), "annotator": "pqr"[n % 3]} for n in range(300)]
+    labels += [{"item": f"s{n}", "label": "x", "labeled_at": day(n), "annotator": "seldom"} for n in range(49)]
+    labels += [{"item": f"u{n}", "label": "x", "labeled_at": day(n), "annotator": None} for n in range(90)]
+    audits = [
+        {"item": f"i{n}", "label": "x", "truth": "x", "audited_at": day(n), "annotator": "pq"[n % 2], "stratum": "a"}
+        for n in range(30)
+    ]
+    audits.append({**audits[0], "audited_at": "2025-06-01T00:00:00Z", "stratum": "b", "annotator": "r"})
+
+    found = once(tmp_path, {"labels": labels, "audits": audits}, {"audit_health": {"at_most": "7d"}})
+
+    assert one(found, "unaudited_annotators")["value"] == 1  # r was audited long ago; too few labels of `seldom`
+    (who,) = [m for m in found if m["statistic"] == "unaudited_labels"]
+    assert (who["value"], who["labels"]["annotator"] in {"p", "q", "r"}) == (100, False)
+    assert one(found, "unaudited_strata")["value"] == 1
+    assert one(found, "unaudited_classes")["value"] == 0
+
+
 def test_audits_of_labels_that_no_longer_exist_are_named(tmp_path: Path) -> None:
     labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(n)} for n in range(80)]
     audits = [{"item": f"i{n}", "label": "x", "truth": "x", "audited_at": day(n)} for n in range(100)]
