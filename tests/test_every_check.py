@@ -167,7 +167,16 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
             | {"false_fail": some(True, False, None)}
         )
         rows["versions"].append({"item": item, "version": some("1", "2"), "label": some("x", "y"), "purpose": "train"})
-    rows["costs"] = [{"period": day(n), "amount": 10.0 + n} for n in range(28)]
+    rows["costs"] = [
+        {
+            "period": day(n),
+            "amount": 10.0 + n,
+            "budget": some(20.0, None),
+            "category": some("labels", "tools", None),
+            "label_source": some("human", "auto", None),
+        }
+        for n in range(28)
+    ]
     return rows
 
 

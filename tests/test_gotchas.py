@@ -189,6 +189,22 @@ def test_label_cost(tmp_path: Path) -> None:
     assert one(found, "unallocated_cost")["value"] == 0.5
 
 
+def test_label_budget(tmp_path: Path) -> None:
+    """All costs over all budgets look fine, because a refund that nobody planned hides a period that is over."""
+    costs = [
+        {"period": day(1), "amount": 120.0, "budget": 100.0},
+        {"period": day(2), "amount": 0.0, "budget": None},
+        {"period": day(3), "amount": -30.0, "budget": None},  # a refund of a period that nobody planned
+    ]
+
+    found = once(tmp_path, {"costs": costs}, {"label_budget": {"at_most": 1}})
+
+    naive = sum(row["amount"] for row in costs) / 100
+    assert naive < 1
+    assert one(found, "budget_spent")["value"] == 1.2
+    assert one(found, "unbudgeted_cost")["value"] == -30
+
+
 def test_prediction_validated(tmp_path: Path) -> None:
     """Predictions of the last hour have no label yet, and are no failures."""
     predictions = [{"item": f"i{n}", "predicted": "x", "predicted_at": day(n)} for n in range(100)]

@@ -269,11 +269,24 @@ def test_cost_per_correct_label_and_what_no_label_explains(tmp_path: Path) -> No
         {"item": f"a{n}", "label": "x", "labeled_at": day(n), "cost": c, "label_source": "auto"}
         for n, c in enumerate([0.1] * 20 + [None] * 4 + [0.0] * 3 + [-2.0] * 2)
     ]
-    audits = [{"item": f"i{n}", "label": "x", "truth": "x" if n < 40 else "y", "audited_at": day(n)} for n in range(50)]
-    costs = [{"period": "2026-02-01T00:00:00Z", "amount": 60.0}, {"period": "2026-01-01T00:00:00Z", "amount": 999.0}]
+    audits = [
+        {"item": f"i{n}", "label": "x", "truth": "x" if n < 40 else "y", "audited_at": day(n), "weight": 1.0}
+        for n in range(50)
+    ]
+    audits += [{**audits[45], "selection": "uncertain"} for _ in range(50)]  # picked, not drawn: says nothing
+    costs = [
+        {"period": "2026-02-01T00:00:00Z", "amount": 50.0, "category": "labels", "budget": 80.0},
+        {"period": "2026-02-02T00:00:00Z", "amount": 10.0, "category": "tools", "budget": None},
+        {"period": "2026-01-01T00:00:00Z", "amount": 999.0, "category": "labels", "budget": 1.0},
+    ]
 
-    found = once(tmp_path, {"labels": labels, "audits": audits, "costs": costs}, {"label_cost": {"at_most": 1}})
+    goals = {"label_cost": {"at_most": 1}, "label_budget": {"at_most": 1}}
+    found = once(tmp_path, {"labels": labels, "audits": audits, "costs": costs}, goals)
 
+    assert (one(found, "budget")["value"], one(found, "budget_spent")["value"]) == (80, 50 / 80)
+    assert one(found, "unbudgeted_cost")["value"] == 10
+    spent = {m["labels"]["category"]: m["value"] for m in found if m["statistic"] == "cost"}
+    assert spent == {"labels": 50, "tools": 10}
     assert one(found, "cost_per_label")["value"] == pytest.approx(42 / 100)
     assert one(found, "cost_per_label", label_source="auto")["value"] == pytest.approx(0.1)
     assert {m["labels"]["reason"]: m["value"] for m in found if m["statistic"] == "excluded_costs"} == {
