@@ -114,6 +114,68 @@ class Objective:
         return None if self.kind is not ObjectiveKind.TARGET or self.value is None else 1.0 - self.value
 
 
+class RuleKind(StrEnum):
+    """What a rule asks of a label. All but REQUIRED pass over rows where one of their roles has no value."""
+
+    CLASSES = "classes"
+    VERSIONS = "versions"
+    REQUIRED = "required"
+    PATTERN = "pattern"
+    RANGE = "range"
+    KNOWN_ITEMS = "known_items"
+    UNIQUE = "unique"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One rule that every label is held to: of `roles`, the values of which it judges.
+
+    `pattern` is a regular expression of `labelmon.patterns`; a number is in its range from `least` to `most`, ends
+    included.
+    """
+
+    kind: RuleKind
+    roles: tuple[str, ...]
+    pattern: str = ""
+    least: float = 0.0
+    most: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Unique within a dataset: `classes`, `required_tool`, `range_cost`."""
+        if self.kind in {RuleKind.REQUIRED, RuleKind.PATTERN, RuleKind.RANGE}:
+            return "_".join((self.kind.value, *self.roles))
+        return self.kind.value
+
+
+class Compared(StrEnum):
+    """What labels and truths are compared by, where they are no classes."""
+
+    NUMBER = "number"
+    SCORE = "score"
+    EQUAL = "equal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """When a label that is no class is right.
+
+    A number by `within` (in its own unit) or `within_share` (of the truth), one of them being enough; a score of the
+    audits by `at_least` (alike, such as IoU) or `at_most` (apart, such as a word error rate); or a flag of theirs.
+    """
+
+    kind: Compared
+    within: float | None = None
+    within_share: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def nouns(self) -> str:
+        """What the labels are taken as."""
+        return {Compared.NUMBER: "numbers", Compared.SCORE: "scores", Compared.EQUAL: "flags"}[self.kind]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A dataset as configured, all defaults filled in."""
@@ -133,6 +195,8 @@ class Dataset:
     classes: tuple[str, ...] = ()
     ordinal: bool = False  # whether the order of `classes` means something
     schema_versions: tuple[str, ...] = ()  # those in force; empty: any
+    validators: tuple[Rule, ...] = ()  # what the store holds labels to where no validations are mapped
+    comparison: Comparison | None = None  # None: labels are classes
 
     @property
     def store(self) -> str:

@@ -7,6 +7,7 @@ import random
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 
 from labelmon.checks import catalogue, check_named
 from labelmon.config.datasets import default_objective
-from labelmon.model import Dataset, Owner, Relation, State, StoreSpec, Tier
+from labelmon.model import Dataset, Owner, Relation, Rule, RuleKind, State, StoreSpec, Tier
 from labelmon.once import Reading, measure_once
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.roles import RELATIONS, Kind
@@ -82,6 +83,30 @@ def watched(classes: tuple[str, ...] = CLASSES) -> Dataset:
     )
 
 
+RULES = (
+    Rule(kind=RuleKind.CLASSES, roles=("label",)),
+    Rule(kind=RuleKind.VERSIONS, roles=("schema_version",)),
+    Rule(kind=RuleKind.REQUIRED, roles=("tool",)),
+    Rule(kind=RuleKind.REQUIRED, roles=("expires_at",)),
+    Rule(kind=RuleKind.PATTERN, roles=("label",), pattern="^[xyz]$"),
+    Rule(kind=RuleKind.RANGE, roles=("cost",), least=0.0, most=0.5),
+    Rule(kind=RuleKind.KNOWN_ITEMS, roles=("item",)),
+    Rule(kind=RuleKind.UNIQUE, roles=("item", "annotator")),
+)
+
+
+def ruled(classes: tuple[str, ...] = CLASSES) -> Dataset:
+    """As `watched`, with rules of every kind instead of validations."""
+    whole = watched(classes)
+    relations = {name: relation for name, relation in whole.relations.items() if name != "validations"}
+    return replace(whole, relations=relations, validators=RULES, schema_versions=("v1",))
+
+
+def both(spec: StoreSpec, classes: tuple[str, ...] = CLASSES) -> tuple[Reading, Reading]:
+    """What is measured of validations, and what of rules that the store itself checks."""
+    return measured(spec, watched(classes)), measured(spec, ruled(classes))
+
+
 def measured(spec: StoreSpec, dataset: Dataset) -> Reading:
     return measure_once(dataset, {"s": open_store(spec)}, catalogue(), AT, Pseudonyms(keys=(b"k" * 32,)))
 
@@ -96,7 +121,8 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
     rows: dict[str, list[dict[str, object]]] = {name: [] for name in RELATIONS}
     for n in range(items):
         item, when = f"i{n}", rng.randrange(28)
-        rows["items"].append({"item": item, "arrived_at": day(when, 3), "priority": some("high", "low", None)})
+        queued = {"queued_at": some(day(when, 3), day(when, 5), None), "stage": some("triage", "review", None)}
+        rows["items"].append({"item": item, "arrived_at": day(when, 3), "priority": some("high", "low", None)} | queued)
         rows["predictions"] += [
             {"item": some(item, f"stranger{n}"), "predicted": some("x", "y", "X"), "predicted_at": day(when, hour)}
             for hour in rng.sample(range(24), rng.randrange(3))
@@ -105,10 +131,11 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
             labeled = day(when, rng.randrange(4, 20))
             rows["labels"].append(
                 {
-                    "item": item,
+                    "item": some(*[item] * 9, f"nobody{n}"),
                     "label": some("x", "x", "y", "z", "None", "", None),
                     "labeled_at": labeled,
                     "stored_at": labeled,
+                    "started_at": some(day(when, 6), labeled, None),
                     "annotator": some("p", "q", "r", None),
                     "label_source": some("human", "auto", None),
                     "cost": some(0.25, 1.0, 0.0, -1.0, None),
@@ -140,15 +167,26 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
             | {"false_fail": some(True, False, None)}
         )
         rows["versions"].append({"item": item, "version": some("1", "2"), "label": some("x", "y"), "purpose": "train"})
-    rows["costs"] = [{"period": day(n), "amount": 10.0 + n} for n in range(28)]
+    rows["costs"] = [
+        {
+            "period": day(n),
+            "amount": 10.0 + n,
+            "budget": some(20.0, None),
+            "category": some("labels", "tools", None),
+            "label_source": some("human", "auto", None),
+        }
+        for n in range(28)
+    ]
     return rows
 
 
-def told(reading: Reading) -> dict[object, object]:
-    """Every measurement under what it is about; values to nine digits."""
-    assert reading.failures == ()
+def told(*readings: Reading) -> dict[object, object]:
+    """Every measurement under what it is about; values to nine digits. What only a later reading says is its own."""
+    assert [reading.failures for reading in readings] == [()] * len(readings)
+    first, *rest = readings
+    said = {m.check for m in first.measurements}
     found = {}
-    for m in reading.measurements:
+    for m in (*first.measurements, *(m for later in rest for m in later.measurements if m.check not in said)):
         e = m.estimate
         numbers = [None if value is None else float(f"{value:.9g}") for value in (e.value, e.low, e.high, e.n)]
         key = (m.check, e.statistic, m.window, *sorted({**m.labels, **e.labels}.items()))
@@ -161,13 +199,13 @@ def told(reading: Reading) -> dict[object, object]:
 def test_the_engines_agree_on_every_check(tmp_path: Path, postgres: Cluster, seed: int) -> None:
     rows = busy(seed)
 
-    sqlite = told(measured(in_sqlite(tmp_path, rows), watched()))
+    sqlite = told(*both(in_sqlite(tmp_path, rows)))
 
     checks = {key[0] for key in sqlite}
     assert checks == {check.name for check in catalogue()}
     assert sum(values[4] is State.OK for values in sqlite.values()) > 100
-    assert told(measured(in_duckdb(tmp_path, rows), watched())) == sqlite
-    assert told(measured(in_postgres(postgres, rows), watched())) == sqlite
+    assert told(*both(in_duckdb(tmp_path, rows))) == sqlite
+    assert told(*both(in_postgres(postgres, rows))) == sqlite
 
 
 def nulls(seed: int) -> Rows:
@@ -204,12 +242,13 @@ ODD: dict[str, Callable[[], Rows]] = {
 @pytest.mark.parametrize("classes", [CLASSES, ()], ids=["declared", "undeclared"])
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_data_get_a_state_and_a_reason(tmp_path: Path, odd: str, classes: tuple[str, ...]) -> None:
-    reading = measured(in_sqlite(tmp_path, ODD[odd]()), watched(classes))
+    readings = both(in_sqlite(tmp_path, ODD[odd]()), classes)
 
-    assert reading.failures == ()
-    said = {m.check for m in reading.measurements}
-    assert said | set(reading.off) == {check.name for check in catalogue()}
-    for m in reading.measurements:
+    for reading in readings:
+        assert reading.failures == ()
+        said = {m.check for m in reading.measurements}
+        assert said | set(reading.off) == {check.name for check in catalogue()}
+    for m in (m for reading in readings for m in reading.measurements):
         e = m.estimate
         assert (e.state is State.OK) == (e.reason == ""), m
         assert e.value is not None or e.state is not State.OK, m
@@ -222,9 +261,9 @@ def test_odd_data_get_a_state_and_a_reason(tmp_path: Path, odd: str, classes: tu
 @pytest.mark.parametrize("check", [check.name for check in catalogue()])
 def test_nothing_at_all_is_no_evidence(tmp_path: Path, check: str) -> None:
     """Of nothing, a share is neither 0 nor 1: only what is counted may be 0."""
-    reading = measured(in_sqlite(tmp_path, {}), watched())
+    readings = both(in_sqlite(tmp_path, {}))
 
-    mine = [m.estimate for m in reading.measurements if m.check == check]
+    mine = [m.estimate for reading in readings for m in reading.measurements if m.check == check]
     assert mine
     main = check_named(check).main
     for e in mine:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from labelmon.check import Check, Deadline, EventSlo, Item, Setting, SettingValue
 from labelmon.checks import catalogue
+from labelmon.config.comparison import read_comparison
 from labelmon.config.fields import (
     DATASET_NAME,
     DURATION,
@@ -29,6 +30,7 @@ from labelmon.config.fields import (
 from labelmon.config.places import read_owner
 from labelmon.config.source import Node
 from labelmon.config.types import Receiver
+from labelmon.config.validators import read_validators
 from labelmon.durations import format_duration
 from labelmon.model import DAY, Dataset, Objective, ObjectiveKind, Relation, StoreSpec, Tier
 from labelmon.roles import RELATIONS, SCOPE_ROLES
@@ -45,7 +47,9 @@ DATASET_KEYS = (
     "timezone",
     "classes",
     "scale",
+    "comparison",
     "schema_versions",
+    "validators",
     "relations",
     "objectives",
 )
@@ -101,6 +105,12 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
     if "owner" not in keys:
         around.notices.append(f"dataset {name} has no owner: its team is `unowned` and nobody is told")
     classes = _classes(reader, keys.get("classes"), around.folder)
+    versions = reader.texts(keys["schema_versions"]) if "schema_versions" in keys else ()
+    validators = read_validators(reader, keys.get("validators"), relations, classes, versions)
+    if validators and "validations" in relations:
+        around.notices.append(f"dataset {name} maps validations: what they found is counted, its validators do not run")
+    ordinal = _ordinal(reader, keys.get("scale"), classes)
+    comparison, relations = read_comparison(reader, keys.get("comparison"), relations, ordinal=ordinal)
     objectives = _objectives(reader, name, keys.get("objectives"), relations, around)
     if not relations:
         return None
@@ -121,8 +131,10 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
         reconcile_interval=values["reconcile_interval"] or float(DAY),
         timezone=_timezone(reader, keys.get("timezone")),
         classes=classes,
-        ordinal=_ordinal(reader, keys.get("scale"), classes),
-        schema_versions=reader.texts(keys["schema_versions"]) if "schema_versions" in keys else (),
+        ordinal=ordinal,
+        comparison=comparison,
+        schema_versions=versions,
+        validators=validators,
     )
 
 
@@ -316,7 +328,7 @@ def _goal(reader: Reader, check: Check, node: Node, kind: ObjectiveKind) -> tupl
                 reader.problem(node, f"need a share above 0 and at most 1, got {node.told(f'{value:g}')}")
             return None, None
         return (ObjectiveKind.NONE_BAD, None) if value == 1 else (kind, value)
-    age = check.statistic(check.slo.statistic).age  # type: ignore[union-attr]
+    age = check.statistic(check.slo.statistic).in_seconds  # type: ignore[union-attr]
     return kind, reader.scalar(node, _age_or_number(age))
 
 

@@ -12,6 +12,7 @@ LABEL_OF = {
     "label": "class",
     "predicted": "class",
     "expected_class": "class",
+    "validator": "rule",
 }
 FEWEST = 20
 MOST_GROUPS = 50

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     ColumnElement,
     Date,
     Double,
@@ -29,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TIMESTAMP, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SQLITE_MATCHES = "labelmon_matches"  # the function (text, pattern) that our SQLite connections have
 
 
 class Dialect(Protocol):
@@ -50,6 +52,10 @@ class Dialect(Protocol):
 
     def number(self, column: ColumnElement[Any], kind: str) -> ColumnElement[float]:
         """The value as a double; NULL where it is no finite number."""
+        ...
+
+    def matches(self, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+        """Whether a text holds a pattern of `labelmon.patterns`."""
         ...
 
 
@@ -84,6 +90,11 @@ class Sqlite:
         number = cast(column, Double)
         return case((and_(number == column, _finite(number)), number), else_=None)
 
+    def matches(self, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+        # Not REGEXP: SQLAlchemy gives every connection one of its own, and that one backtracks.
+        matched: ColumnElement[int] = getattr(func, SQLITE_MATCHES)(text, pattern, type_=Integer)
+        return matched == literal_column("1")
+
 
 class DuckDb:
     """DuckDB: typed columns; files are read as text unless the format has types."""
@@ -113,6 +124,9 @@ class DuckDb:
     def number(self, column: ColumnElement[Any], kind: str) -> ColumnElement[float]:  # noqa: ARG002
         number = func.try_cast_double(column, type_=Double)
         return case((_finite(number), number), else_=None)
+
+    def matches(self, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+        return func.regexp_matches(text, pattern, type_=Boolean)  # its ~ wants the whole text to match
 
 
 class Postgres:
@@ -170,6 +184,9 @@ class Postgres:
         written = func.trim(cast(column, Text), type_=Text)
         decimal = written.op("~", is_comparison=True)(literal_column(f"'{_DECIMAL}'", Text))
         return cast(case((decimal, written), else_=None), Double)
+
+    def matches(self, text: ColumnElement[Any], pattern: str) -> ColumnElement[bool]:
+        return text.op("~", is_comparison=True)(literal(pattern, Text))
 
 
 _MOMENTS = frozenset({"timestamptz", "timestamp", "date"})

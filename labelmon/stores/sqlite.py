@@ -12,8 +12,20 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from labelmon.model import Relation, StoreSpec
-from labelmon.stores.dialects import DIALECTS
+from labelmon.patterns import matcher
+from labelmon.stores.dialects import DIALECTS, SQLITE_MATCHES
 from labelmon.stores.drivers import embedded_reason, source_of
+
+
+class _Stoppable(sqlite3.Connection):
+    """A connection whose own function ends too when it is interrupted; SQLite waits for it otherwise."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.stopped = threading.Event()
+
+    def matches(self, text: str | None, pattern: str) -> bool | None:
+        return None if text is None else matcher(pattern)(text, self.stopped.is_set)
 
 
 class Sqlite:
@@ -28,7 +40,16 @@ class Sqlite:
     def engine(self) -> Engine:
         def connect() -> sqlite3.Connection:
             uri = f"{Path(self._database).resolve().as_uri()}?mode=ro"
-            return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=self._timeout)
+            opened = sqlite3.connect(
+                uri,
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=self._timeout,
+                factory=_Stoppable,
+            )
+            opened.create_function(SQLITE_MATCHES, 2, opened.matches, deterministic=True)
+            return opened
 
         return create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
@@ -46,11 +67,14 @@ class Sqlite:
         return {str(name): "" for name in cursor.keys()}  # noqa: SIM118  a result, not a dict
 
     def interrupt(self, raw: Any, finished: threading.Event) -> None:  # noqa: ARG002
+        raw.stopped.set()
         with suppress(sqlite3.ProgrammingError):  # closed in the meantime
             raw.interrupt()
 
     def recover(self, connection: Connection) -> None:
-        """Nothing: a failed SELECT leaves the transaction as it was."""
+        """A failed SELECT leaves the transaction as it was; only our own function must run again."""
+        raw: Any = connection.connection.driver_connection
+        raw.stopped.clear()
 
     def reason(self, error: BaseException, default: str) -> tuple[str, str]:
         return embedded_reason(error, default)

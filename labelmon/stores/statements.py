@@ -26,15 +26,19 @@ from sqlalchemy import (
     select,
 )
 
-from labelmon.check import PARTNER, Deadline, Event, Item, Snapshot, Vote, quantile_column
+from labelmon.check import PARTNER, Deadline, Event, Item, Snapshot, Stages, Vote, quantile_column
 from labelmon.counts import BUCKET, OTHER, ROWS
 from labelmon.model import Relation
 from labelmon.roles import CLASS_ROLES, INSTANTS
+from labelmon.stores.compared import VERDICTS, verdict
 from labelmon.stores.dialects import Dialect
+from labelmon.stores.firsts import firsts_of
 from labelmon.stores.folds import item_fold
 from labelmon.stores.ratings import ratings_of
 from labelmon.stores.rows import Types, column_of, filters_of, read_role, role_of, same_item, source_of, wanted_roles
-from labelmon.stores.series import Series, Span, partner_roles
+from labelmon.stores.rules import VALIDATOR, by_rule, judged, rules_counted
+from labelmon.stores.series import Series, Span, partner_roles, reads
+from labelmon.stores.stages import stage_rows
 from labelmon.stores.votes import votes_of
 
 YEAR_2000_MS = 946_684_800_000
@@ -49,13 +53,16 @@ def statement(series: Series, dialect: Dialect, types: Types, span: Span, at_ms:
     rows = _rows(series, dialect, types, span, at_ms)
     view = _View(rows, at_ms, series)
     conditions = [rows.c.t >= span.start_ms, rows.c.t < span.end_ms, rows.c.t <= at_ms]
-    if series.where is not None:
+    if series.where is not None and VALIDATOR not in series.keys:  # which rows count is each rule's own to say
         conditions.append(series.where(view))
     conditions += [rows.c[key] == value for key, value in series.scope.items()]
     if any(c.quantiles for c in series.counts.values()):
         return _with_quantiles(series, view, conditions, span)
     width = span.width * 1000 if span.width else None
     bucket: ColumnElement[Any] = rows.c.t - rows.c.t % width if width else literal(span.start_ms, BigInteger)
+    if VALIDATOR in series.keys:
+        views = [_View(rows, at_ms, series, rule) for rule in range(len(series.rules))]
+        return by_rule(series, views, conditions, bucket)
     # Keys and values are written out below the GROUP BY: two bound parameters of one value are two expressions.
     keys = {key: _key(series, key, getattr(view, key)).label(f"k_{key}") for key in series.keys}
     values = {name: _value(series, name, view).label(f"v_{name}") for name in series.counts}
@@ -109,14 +116,20 @@ def _instant_role(series: Series, relation: Relation) -> str:
 class _View:
     """A check's row over the inner query."""
 
-    def __init__(self, rows: Subquery, at_ms: int, series: Series) -> None:
-        self._rows, self._at_ms, self._series = rows, at_ms, series
+    def __init__(self, rows: Subquery, at_ms: int, series: Series, rule: int = 0) -> None:
+        self._rows, self._at_ms, self._series, self._rule = rows, at_ms, series, rule
 
     def __getattr__(self, role: str) -> ColumnElement[Any]:
         if role == "at_ms":
             return literal(self._at_ms, BigInteger)
         if role in {"in_schema", "offending"}:
             return self._judged(role)
+        if role == "kept":
+            return self._rows.c[f"kept_{self._rule}"]
+        if role in {"rules_judged", "rules_broken"}:
+            return rules_counted(self._rows, self._series.rules, broken=role == "rules_broken")
+        if role in VERDICTS:
+            return verdict(role, self, self._series.comparison)
         return self._rows.c[role]
 
     def _judged(self, what: str) -> ColumnElement[Any]:
@@ -134,16 +147,20 @@ class _View:
         return case(*wrong, else_=literal_column("''"))
 
 
-def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int) -> Subquery:
+def _rows(  # noqa: PLR0911  one time kind, one return
+    series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int
+) -> Subquery:
     """The inner query: `t` (the instant that decides the bucket, ms) and the roles the check reads."""
     match series.time:
         case Event(instant=role):
-            return _events(series, dialect, types, span, role)
+            return (judged if series.rules else _events)(series, dialect, types, span, role)
         case Vote(instant=role):
             return votes_of(series, dialect, types, span, at_ms, role)
         case Deadline(start=role):
             delay = round((series.within or 0.0) * 1000)
             return _items(series, dialect, types, (span.start_ms - delay, span.end_ms - delay), at_ms, role, delay)
+        case Stages():
+            return stage_rows(series, dialect, types, at_ms)
         case Snapshot(since=role):
             return _items(series, dialect, types, (0, at_ms + 1), at_ms, role, 0)
         case Item(pairs=True):
@@ -154,7 +171,7 @@ def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int
 
 def _events(series: Series, dialect: Dialect, types: Types, span: Span, role: str) -> Subquery:
     relation = series.relation
-    source = source_of(relation)
+    source: FromClause = source_of(relation)
     picked = [read_role(series, dialect, types, source, r).label(r) for r in wanted_roles(series)]
     raw = column_of(source, relation, role)
     kind = types[relation.name][relation.columns[role]]
@@ -169,9 +186,16 @@ def _events(series: Series, dialect: Dialect, types: Types, span: Span, role: st
         for wanted in partner_roles(series.table, series.where):
             value = _last_of(series, dialect, types, source, series.partner, wanted, at)
             picked.append(value.label(PARTNER + wanted))
+    joined = source
+    if series.partner is not None and reads(series.table, {"partner_first_ms"}):
+        firsts, is_raw = firsts_of(series, series.partner, dialect, types, span, role)
+        item = column_of(source, relation, "item")
+        mine = item if is_raw else dialect.text(item, types[relation.name][relation.columns["item"]])
+        joined = source.outerjoin(firsts, mine == firsts.c.item)
+        picked.append(firsts.c.first.label("partner_first_ms"))
     return (
         select(dialect.epoch_ms(raw, kind).label("t"), *picked)
-        .select_from(source)
+        .select_from(joined)
         .where(
             *filters_of(relation, dialect, types, source),
             dialect.near(raw, kind, span.start_ms, span.end_ms),
