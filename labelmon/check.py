@@ -174,7 +174,7 @@ class Part:
     It is counted by the day. `time`, `relation` and `partner` are the check's own unless given. Estimates that carry a
     person's pseudonym in their labels are shown on pages, in the API and in tickets, and never become metrics.
     `most` keeps only so many groups of a bucket, those with most rows. One that `compares` is there only where the
-    dataset declares how labels that are no classes compare.
+    dataset declares how labels that are no classes compare. With `needs_labels` its items are joined as a check's.
     """
 
     name: str
@@ -186,6 +186,7 @@ class Part:
     time: TimeKind | None = None
     where: Expression | None = None
     most: int | None = None
+    needs_labels: bool = False
     compares: bool = False
 
     @property

@@ -128,7 +128,9 @@ def _setting_text(setting: Setting) -> str:
 
 
 def _optional(check: Check) -> str:
-    return ", ".join(f"`{check.relation}.{role}`" for role in check.optional)
+    read = dict.fromkeys((check.relation, *(part.relation for part in check.parts if part.relation)))
+    named = ((name, role) for name in read for role in check.optional if role in RELATIONS[name].optional)
+    return ", ".join(f"`{name}.{role}`" for name, role in named)
 
 
 def metrics_of(check: Check) -> list[str]:

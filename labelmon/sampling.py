@@ -48,6 +48,11 @@ def picked(row: Any) -> ColumnElement[bool]:
     return or_(*[test(row) for test in LEFT_OUT.values()])
 
 
+def is_chance(value: Any) -> ColumnElement[bool]:
+    """Whether a number can be a chance: in [0, 1]."""
+    return and_(value >= 0, value <= 1)
+
+
 def weighed(good: Callable[[Any], ColumnElement[bool]]) -> dict[str, Column]:
     """The columns that `estimators.survey` reads: sums of the weights and of their squares, over all and the good."""
     return {

@@ -111,6 +111,18 @@ def measured(spec: StoreSpec, dataset: Dataset) -> Reading:
     return measure_once(dataset, {"s": open_store(spec)}, catalogue(), AT, Pseudonyms(keys=(b"k" * 32,)))
 
 
+MORE: dict[str, dict[str, tuple[object, ...]]] = {
+    "items": {"expected_class": ("x", "y", None), "cohort": ("c1", "c2", None)},
+    "labels": {
+        "confidence": (0.3, 0.75, 1.0, 1.5, -0.25, None),
+        "rollout": ("canary", "all", None),
+        "comment": ("hm", "", None),
+    },
+    "audits": {"auditor": ("v", "w", None)},
+    "reviews": {"author": ("v", "w", None)},
+}
+
+
 def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
     """Rows of every relation with gaps, repeats, odd values and values outside the schema."""
     rng = random.Random(seed)
@@ -177,6 +189,11 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
         }
         for n in range(28)
     ]
+    # What was added later is drawn apart, so that the rest stays what it was.
+    more = random.Random(seed + 1000)
+    for name, roles in MORE.items():
+        for row in rows[name]:
+            row |= {role: more.choice(values) for role, values in roles.items()}
     return rows
 
 

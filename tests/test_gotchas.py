@@ -533,3 +533,38 @@ def test_label_rules(tmp_path: Path) -> None:
     assert one(found, "rule_pass", rule="unique")["value"] == 0.5
     assert one(found, "rule_pass", rule="required_tool")["value"] == 1
     assert one(found, "failing_labels")["value"] == 0.5
+
+
+def test_auto_confidence(tmp_path: Path) -> None:
+    """A model that is 95 % sure of everything is right seven times in ten, of what was drawn at random."""
+    labels = [
+        {"item": f"i{n}", "label": "x", "labeled_at": day(n, 1), "label_source": "auto", "confidence": 0.95}
+        for n in range(200)
+    ]
+    audits = [
+        {"item": f"i{n}", "label": "x", "truth": "y" if n < 60 else "x", "audited_at": day(n), "weight": 1}
+        for n in range(200)
+    ]
+
+    found = once(tmp_path, {"labels": labels, "audits": audits}, {"auto_confidence": {"at_most": 0.05}})
+
+    assert one(found, "mean_confidence")["value"] == pytest.approx(0.95)  # naive: one label in twenty is wrong
+    assert one(found, "confidence_gap")["value"] == pytest.approx(0.25)
+    assert one(found, "confidence_gap")["low"] > 0.15
+
+
+def test_label_cost_trend(tmp_path: Path) -> None:
+    """The month that has begun has cost a tenth of the last one so far, and a label of it costs twice as much."""
+    months = (("2026-01", 200, 0.5), ("2026-02", 200, 1.0), ("2026-03", 10, 2.0))
+    labels = [
+        {"item": f"{month}-{n}", "label": "x", "labeled_at": f"{month}-01T00:{n % 60:02d}:00Z", "cost": price}
+        for month, count, price in months
+        for n in range(count)
+    ]
+
+    found = once(tmp_path, {"labels": labels}, {"label_cost_trend": {"at_most": 1.25}}, at="2026-03-02T00:00:00Z")
+
+    spent = {m["labels"]["month"]: m["value"] for m in found if m["statistic"] == "monthly_spent"}
+    assert spent["2026-03"] / spent["2026-02"] == 0.1  # naive: labels have become cheap
+    assert one(found, "cost_growth")["value"] == 2
+    assert one(found, "monthly_cost_per_label", month="2026-03")["value"] == 2

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from labelmon.check import Check, Event, Part, Snapshot, Vote
+from labelmon.check import Check, Event, Part, Snapshot, Stages, Vote
 from labelmon.checks import catalogue
+from labelmon.model import Compared, Comparison
 from labelmon.roles import INSTANTS, RELATIONS
+from labelmon.stores.compared import NUMBERS
 from labelmon.stores.series import Recorder, derived, partner_roles, roles_read
 
 # What an item's first label, its settling and the judgement of a schema are made of, whatever a check counts.
 OF_ITEMS = ("item", "label", "labeled_at", "stored_at")
 JUDGED = ("label", "predicted", "schema_version")
+STAGES = (("items", "queued_at"), ("labels", "started_at"), ("labels", "stored_at"), ("validations", "checked_at"))
+COMPARISONS = (
+    None,
+    Comparison(kind=Compared.NUMBER, within=1.0),
+    Comparison(kind=Compared.SCORE, at_least=0.5),
+    Comparison(kind=Compared.EQUAL),
+)
 
 
 def read_by(check: Check) -> Iterator[tuple[str, str]]:
@@ -23,11 +32,13 @@ def read_by(check: Check) -> Iterator[tuple[str, str]]:
         partner = (part.partner if part else "") or check.partner
         where = table.where or (check.where if relation == check.relation else None)
         time = table.time or check.time
-        read = {*roles_read(table, where), *table.keys}
+        read = {NUMBERS.get(role, role) for c in COMPARISONS for role in roles_read(table, where, c)} | {*table.keys}
         if isinstance(time, Event | Vote):
             read.add(time.instant)
         elif isinstance(time, Snapshot):
             read.add(time.since)
+        if isinstance(time, Stages):
+            yield from STAGES
         if judges_schema(table):
             read |= {*JUDGED} & {*RELATIONS[relation].names}
         yield from ((relation, role) for role in read if not derived(role))

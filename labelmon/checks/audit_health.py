@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from sqlalchemy import not_
+
 from labelmon.check import Check, Column, Event, GaugeSlo, Panel, Part, Runbook, Snapshot, Statistic, Threshold
 from labelmon.counts import Op
-from labelmon.estimators.audits import unaudited
+from labelmon.estimators.audits import auditors, unaudited
 from labelmon.estimators.freshness import last_seen
 from labelmon.model import DAY, Cause, Severity
 
@@ -33,6 +35,14 @@ CHECK = Check(
         Part(name="audited_of", keys=("annotator",), time=Event(instant="audited_at")),
         Part(name="labelled_by", relation="labels", keys=("annotator",), time=Event(instant="labeled_at")),
         Part(name="audited_strata", keys=("stratum",), time=Event(instant="audited_at")),
+        Part(
+            name="auditors",
+            keys=("auditor",),
+            time=Event(instant="audited_at"),
+            where=lambda row: row.complete,
+            counts={"wrong": Column(lambda row: not_(row.right))},
+            estimate=auditors("wrong"),
+        ),
     ),
     combine=unaudited,
     statistics=(
@@ -57,6 +67,8 @@ CHECK = Check(
             metric="unaudited_strata",
             help="Strata of earlier audits without one in the window.",
         ),
+        Statistic(name="auditors", metric="auditors", help="People who audited in the window."),
+        Statistic(name="auditor_error", help="Share of wrong labels that one auditor found, for `once` and pages."),
         Statistic(name="unaudited_labels", help="Labels in the window of a class or an annotator without audits."),
     ),
     slo=GaugeSlo(

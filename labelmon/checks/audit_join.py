@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labelmon.check import Check, Column, Event, EventSlo, Panel, Runbook, Statistic
-from labelmon.estimators.proportion import share_of
+from labelmon.estimators.audits import joined
 from labelmon.model import Cause, Severity
 
 CHECK = Check(
@@ -21,13 +21,18 @@ CHECK = Check(
     time=Event(instant="audited_at"),
     partner="labels",
     counts={"good": Column(lambda row: row.partner_known)},
-    estimate=share_of("good", "join_coverage", "audits"),
+    estimate=joined("good"),
     statistics=(
         Statistic(
             name="join_coverage",
             metric="ratio",
             interval=True,
             help="Share of audits whose item carries a label.",
+        ),
+        Statistic(
+            name="orphaned_audits",
+            metric="orphaned_audits",
+            help="Audits in the window whose item carries no label any more; accuracy still counts them.",
         ),
     ),
     slo=EventSlo(good="good", target=0.95),

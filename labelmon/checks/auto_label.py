@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import not_
 
-from labelmon.check import Check, Column, Event, GaugeSlo, Panel, Part, Runbook, Statistic, Threshold
-from labelmon.estimators.sources import AUTOMATIC, auto_share, errors_by_source
+from labelmon.check import Check, Column, Event, GaugeSlo, Panel, Part, Runbook, Snapshot, Statistic, Threshold
+from labelmon.counts import Op
+from labelmon.estimators.sources import AUTOMATIC, auto_share, errors_by_source, workload
 from labelmon.model import Cause, Severity
 from labelmon.sampling import UNMAPPED, drawn, weighed
 
@@ -17,7 +18,8 @@ CHECK = Check(
     formula=(
         f"labels whose source is one of {', '.join(AUTOMATIC)} / labels with a source; weight of wrong / weight of "
         "audited by the source of the item's last label before the audit, and the difference automatic - human; "
-        "intervals by Wilson's score on audits / design effect and Newcombe's hybrid score"
+        "intervals by Wilson's score on audits / design effect and Newcombe's hybrid score; "
+        "work of people = items without a label / labels that people made a day since the window's first label"
     ),
     source="E. B. Wilson (1927), JASA 22:209; R. G. Newcombe (1998), Statist. Med. 17:873, method 10",
     gotcha=(
@@ -28,7 +30,10 @@ CHECK = Check(
     time=Event(instant="labeled_at"),
     keys=("label_source",),
     where=lambda row: row.label.is_not(None) & row.label_source.is_not(None),
-    counts={"auto": Column(lambda row: row.label_source.in_(AUTOMATIC))},
+    counts={
+        "auto": Column(lambda row: row.label_source.in_(AUTOMATIC)),
+        "first": Column(lambda row: row.labeled_at, Op.MIN),
+    },
     optional=UNMAPPED,
     estimate=auto_share("auto"),
     parts=(
@@ -42,10 +47,24 @@ CHECK = Check(
             partner="labels",
             estimate=errors_by_source,
         ),
+        Part(
+            name="pending",
+            relation="items",
+            time=Snapshot(since="arrived_at"),
+            needs_labels=True,
+            where=lambda row: row.first_label_ms.is_(None),
+        ),
     ),
+    combine=workload,
     statistics=(
         Statistic(name="auto_share", metric="ratio", interval=True, help="Share of labels that no person made."),
         Statistic(name="human_labels", metric="human_labels", help="Labels in the window that people made."),
+        Statistic(name="human_labels_per_day", metric="human_labels_per_day", help="Labels a day that people made."),
+        Statistic(
+            name="human_queue_seconds",
+            metric="human_queue_seconds",
+            help="How long people need for the items that wait, at their pace and one label an item.",
+        ),
         Statistic(name="error", metric="error_ratio", interval=True, help="Audited error of one source of labels."),
         Statistic(
             name="error_difference",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from labelmon.check import Check, Column, Event, EventSlo, Panel, Part, Runbook, Statistic
 from labelmon.estimators.breakdown import share_by
 from labelmon.estimators.corrections import corrected_for_misses
+from labelmon.estimators.proportion import shares_by
 from labelmon.model import Cause, Severity
+
+CORRECTED = Column(lambda row: row.label != row.corrected_label)
 
 CHECK = Check(
     name="label_corrections",
@@ -27,10 +30,16 @@ CHECK = Check(
     where=lambda row: row.label.is_not(None) & row.corrected_label.is_not(None),
     counts={
         "kept": Column(lambda row: row.label == row.corrected_label),
-        "corrected": Column(lambda row: row.label != row.corrected_label),
+        "corrected": CORRECTED,
     },
     estimate=share_by("corrected", "corrected", "reviews"),
     parts=(
+        Part(
+            name="authors",
+            keys=("author",),
+            counts={"corrected": CORRECTED},
+            estimate=shares_by("corrected", "corrected", "author", noun="reviews"),
+        ),
         Part(
             name="seeded",
             relation="audits",

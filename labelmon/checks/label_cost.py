@@ -9,6 +9,8 @@ from labelmon.estimators.cost import cost_per_correct, cost_per_label
 from labelmon.model import Cause, Severity
 from labelmon.sampling import UNMAPPED, drawn, weighed
 
+RIGHT = weighed(lambda row: row.right)
+
 CHECK = Check(
     name="label_cost",
     seed_ref="M10",
@@ -43,7 +45,16 @@ CHECK = Check(
             keys=("stratum",),
             time=Event(instant="audited_at"),
             where=drawn,
-            counts=weighed(lambda row: row.right),
+            counts=RIGHT,
+        ),
+        Part(
+            name="sources",
+            relation="audits",
+            keys=("stratum", "partner_label_source"),
+            time=Event(instant="audited_at"),
+            where=drawn,
+            counts=RIGHT,
+            partner="labels",
         ),
         Part(
             name="costs",
@@ -62,9 +73,7 @@ CHECK = Check(
             help="Mean cost of a label over the share that audits found right.",
         ),
         Statistic(name="spent", metric="spent_amount", help="Sum of the labels' costs in the window."),
-        Statistic(
-            name="unallocated_cost", metric="unallocated_ratio", help="Share of all costs that no label explains."
-        ),
+        Statistic(name="unallocated_cost", metric="unallocated_ratio", help="Share of costs that no label explains."),
         Statistic(name="excluded_costs", metric="excluded_labels", help="Labels whose cost is left out, by reason."),
     ),
     slo=GaugeSlo(
@@ -72,10 +81,7 @@ CHECK = Check(
         at_most=1.0,
         thresholds=(
             Threshold(
-                severity=Severity.TICKET,
-                statistic="cost_per_label",
-                at_least=20,
-                meaning="a label costs more than agreed",
+                severity=Severity.TICKET, statistic="cost_per_label", at_least=20, meaning="a label costs too much"
             ),
         ),
     ),

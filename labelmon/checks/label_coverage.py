@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from labelmon.check import Check, Column, GaugeSlo, Panel, Runbook, Snapshot, Statistic, Threshold
-from labelmon.estimators.coverage import coverage_of
+from labelmon.check import Check, Column, GaugeSlo, Panel, Part, Runbook, Snapshot, Statistic, Threshold
+from labelmon.estimators.coverage import coverage_of, coverage_within, overlap
 from labelmon.model import Cause, Severity
+
+LABELLED = {"labelled": Column(lambda row: row.first_label_ms.is_not(None))}
 
 CHECK = Check(
     name="label_coverage",
     seed_ref="M4",
     title="Label coverage",
     help="Share of all items that have arrived and carry a label.",
-    formula="items with a label / items, overall and by expected class, priority and cohort: a census",
+    formula=(
+        "items with a label / items, overall and by expected class, priority and cohort: a census. An item in "
+        "several cohorts counts once in the whole and in each of them, and stands under `overlapping_items`"
+    ),
     source="counted, not estimated",
     gotcha=(
         "Class imbalance hides gaps: a rare class may have no labels at all while the whole looks fine, so the worst "
@@ -20,15 +25,34 @@ CHECK = Check(
     relation="items",
     time=Snapshot(since="arrived_at"),
     needs_labels=True,
-    keys=("expected_class", "priority", "cohort"),
-    counts={"labelled": Column(lambda row: row.first_label_ms.is_not(None))},
+    keys=("expected_class", "priority"),
+    counts=LABELLED,
     estimate=coverage_of("labelled", "coverage", "worst_coverage"),
+    parts=(
+        Part(
+            name="cohorts",
+            keys=("cohort",),
+            counts=LABELLED,
+            estimate=coverage_within("labelled", "coverage", "worst_cohort_coverage"),
+        ),
+    ),
+    combine=overlap("cohorts", "overlapping_items"),
     statistics=(
         Statistic(name="coverage", metric="ratio", help="Share of items that carry a label."),
         Statistic(
             name="worst_coverage",
             metric="worst_ratio",
-            help="The least coverage of any class, priority or cohort with at least 20 items.",
+            help="The least coverage of any class or priority with at least 20 items.",
+        ),
+        Statistic(
+            name="worst_cohort_coverage",
+            metric="worst_cohort_ratio",
+            help="The least coverage of any cohort with at least 20 items.",
+        ),
+        Statistic(
+            name="overlapping_items",
+            metric="overlapping_items",
+            help="Places in cohorts beyond the first of each item: what a sum over cohorts counts twice.",
         ),
     ),
     slo=GaugeSlo(
@@ -39,7 +63,13 @@ CHECK = Check(
                 severity=Severity.TICKET,
                 statistic="worst_coverage",
                 at_least=20,
-                meaning="a class, priority or cohort is covered less than the objective asks",
+                meaning="a class or priority is covered less than the objective asks",
+            ),
+            Threshold(
+                severity=Severity.TICKET,
+                statistic="worst_cohort_coverage",
+                at_least=20,
+                meaning="a cohort is covered less than the objective asks",
             ),
         ),
     ),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import and_
 
-from labelmon.check import Check, Column, Event, EventSlo, Panel, Runbook, Statistic
-from labelmon.estimators.provenance import UNMAPPED, completeness
+from labelmon.check import Check, Column, Event, EventSlo, Panel, Part, Runbook, Statistic
+from labelmon.estimators.provenance import UNMAPPED, commented, completeness
 from labelmon.model import Cause, Severity
 
 FIELDS = ("annotator", "tool", "guideline_version", "schema_version", "source_uri")
@@ -40,9 +40,21 @@ CHECK = Check(
         **{f"no_{field}": _missing(field) for field in FIELDS},
     },
     estimate=completeness("good", FIELDS),
+    parts=(
+        Part(
+            name="comments",
+            counts={"commented": Column(lambda row: row.comment.is_not(None) & (row.comment != ""))},
+            estimate=commented("commented"),
+        ),
+    ),
     statistics=(
         Statistic(name="provenance", metric="ratio", help="Share of labels with all mapped provenance fields."),
         Statistic(name="missing_field", metric="missing_ratio", help="Share of labels without one field."),
+        Statistic(
+            name="commented",
+            metric="commented_ratio",
+            help="Share of labels with a comment, never its text: many ask what the guideline does not answer.",
+        ),
     ),
     slo=EventSlo(good="good", target=0.999),
     severities=(Severity.TICKET,),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from labelmon.check import Check, Deadline, EventSlo, Item, Setting, SettingValue
+from labelmon.check import Check, Deadline, EventSlo, Item, Setting, SettingValue, Snapshot
 from labelmon.checks import catalogue
 from labelmon.config.comparison import read_comparison
 from labelmon.config.fields import (
@@ -378,4 +378,6 @@ def _scope(reader: Reader, check: Check, node: Node | None, relations: Mapping[s
 
 def _groups_by(key: str, check: Check, relation: Relation | None) -> bool:
     names = SCOPE_ROLES.get(key, (key,))
-    return relation is not None and any(name in check.keys and name in relation.columns for name in names)
+    parts = check.parts if isinstance(check.time, Snapshot) else ()
+    keys = {*check.keys, *(key for part in parts if not part.relation for key in part.keys)}
+    return relation is not None and any(name in keys and name in relation.columns for name in names)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from labelmon.check import Moment
+from labelmon.check import Estimator, Moment
 from labelmon.counts import OTHER, ROWS, Counts
 from labelmon.estimators.breakdown import census, unknown
+from labelmon.estimators.proportion import share_of, shares_by
 from labelmon.model import Estimate
 
 FEWEST = 50  # labels before a class or an annotator without audits is worth a word
@@ -54,3 +55,33 @@ def _strata(known: Counts | None, audited: Counts | None) -> Iterator[Estimate]:
     strata, seen = ({str(value) for value in side.frame["stratum"]} - {"", OTHER} for side in (known, audited))
     if strata:
         yield census("unaudited_strata", len(strata - seen), known.rows)
+
+
+def joined(good: str) -> Estimator:
+    """An estimator of `join_coverage` with Wilson's interval, and of `orphaned_audits`: those outside column `good`."""
+    share = share_of(good, "join_coverage", "audits")
+
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+        n = counts.rows
+        return *share(counts, moment), census("orphaned_audits", n - (counts.total(good) or 0.0), n)
+
+    return estimate
+
+
+def auditors(wrong: str) -> Estimator:
+    """An estimator of `auditors`, how many have a name, and of `auditor_error` by pseudonym.
+
+    Auditors who are handed alike work find alike shares of wrong labels; one who finds none, or twice as many, reads
+    the guideline differently.
+    """
+    each = shares_by(wrong, "auditor_error", "auditor")
+
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+        named = {str(value) for value in counts.frame["auditor"]} - {""}
+        if not named:
+            return (unknown("auditors", "no audit in the window names its auditor", counts.rows),)
+        if OTHER in named:
+            return unknown("auditors", f"more than {len(named) - 1} auditors", counts.rows), *each(counts, moment)
+        return census("auditors", len(named), counts.rows), *each(counts, moment)
+
+    return estimate

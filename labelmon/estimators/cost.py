@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from labelmon.check import Estimator, Moment
 from labelmon.counts import OTHER, ROWS, Counts
@@ -36,13 +37,17 @@ def cost_per_label(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
 
 
 def cost_per_correct(tables: Mapping[str, Counts], moment: Moment) -> tuple[Estimate, ...]:
-    """`cost_per_correct_label` = cost / accuracy of the part `audits`, and `unallocated_cost` of the part `costs`."""
+    """`cost_per_correct_label` = cost / accuracy of the part `audits`, and `unallocated_cost` of the part `costs`.
+
+    By source, cost and accuracy are those of labels of that source; part `sources` knows whose labels were audited.
+    """
     del moment
     labels, audits, costs = tables[""], tables.get("audits"), tables.get("costs")
     n, spent = labels.total("costed") or 0.0, labels.total("spent") or 0.0
     found = []
     if audits is not None:
         found.append(_per_correct(n, spent, audits))
+    found += _by_source(labels, tables.get("sources"))
     if costs is not None:
         total = costs.total("amount") or 0.0
         if total > 0:
@@ -80,11 +85,21 @@ def costs_by(key: str) -> Estimator:
     return estimate
 
 
-def _per_correct(n: float, spent: float, audits: Counts) -> Estimate:
+def _by_source(labels: Counts, sources: Counts | None) -> Iterator[Estimate]:
+    if sources is None or "label_source" not in labels.keys:
+        return
+    for source in sorted({str(value) for value in sources.frame["partner_label_source"]} - {"", OTHER}):
+        own, audits = labels.where(label_source=source), sources.where(partner_label_source=source)
+        n, spent = own.total("costed") or 0.0, own.total("spent") or 0.0
+        if n:
+            yield replace(_per_correct(n, spent, audits, sources), labels={"label_source": source})
+
+
+def _per_correct(n: float, spent: float, audits: Counts, whole: Counts | None = None) -> Estimate:
     name = "cost_per_correct_label"
     if n == 0 or audits.rows == 0:
         return unknown(name, "no audits that were drawn at random" if n else "no label carries a cost above 0")
-    accuracy = weighted_share(audits, name)
+    accuracy = weighted_share(audits, name, whole=whole)
     if not accuracy.value:
         return unknown(name, "no audited label was right", audits.rows, State.NOT_COMPUTABLE)
     each, few = spent / n, audits.rows < FEWEST

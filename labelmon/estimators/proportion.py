@@ -134,7 +134,7 @@ def share_of(good: str, statistic: str, noun: str = "events") -> Estimator:
     return estimate
 
 
-def shares_by(good: str, statistic: str, key: str, most: int = 200) -> Estimator:
+def shares_by(good: str, statistic: str, key: str, most: int = 200, noun: str = "audits") -> Estimator:
     """An estimator: column `good` over rows for each value of `key` (not '' or `other`), most rows first."""
 
     def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
@@ -142,7 +142,7 @@ def shares_by(good: str, statistic: str, key: str, most: int = 200) -> Estimator
         frame = counts.project((key,)).frame.sort_values([ROWS, key], ascending=[False, True])
         named = frame[~frame[key].isin(["", OTHER])].head(most)
         return tuple(
-            _with_interval(statistic, hits, n, {key: str(value)})
+            _with_interval(statistic, hits, n, {key: str(value)}, noun)
             for value, n, hits in zip(named[key], named[ROWS], named[good], strict=True)
         )
 
@@ -163,7 +163,7 @@ def majority_vote(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
     return (_with_interval(name, min(n, counts.total("good") or 0.0), n, {}),)
 
 
-def _with_interval(statistic: str, hits: float, n: float, labels: dict[str, str]) -> Estimate:
+def _with_interval(statistic: str, hits: float, n: float, labels: dict[str, str], noun: str = "audits") -> Estimate:
     low, high = wilson(hits, n)
     few = n < FEWEST_OF_ONE
     return Estimate(
@@ -174,5 +174,5 @@ def _with_interval(statistic: str, hits: float, n: float, labels: dict[str, str]
         n=n,
         labels=labels,
         state=State.INSUFFICIENT if few else State.OK,
-        reason=f"{n:g} audits; need {FEWEST_OF_ONE}" if few else "",
+        reason=f"{n:g} {noun}; need {FEWEST_OF_ONE}" if few else "",
     )

@@ -36,3 +36,14 @@ def completeness(good: str, fields: Iterable[str]) -> Estimator:
         )
 
     return estimate
+
+
+def commented(column: str) -> Estimator:
+    """An estimator of `commented`: column `column` over rows, a census."""
+
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+        del moment
+        n = counts.rows
+        return (census("commented", (counts.total(column) or 0.0) / n, n) if n else unknown("commented", "no labels"),)
+
+    return estimate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import sqrt
 
 from labelmon.check import Estimator, Moment
@@ -9,7 +10,7 @@ from labelmon.counts import OTHER, Counts
 from labelmon.estimators.breakdown import FEWEST, census, share, unknown
 from labelmon.estimators.proportion import sufficiency, wilson
 from labelmon.estimators.survey import design_effect, weighted_share
-from labelmon.model import Estimate, State
+from labelmon.model import DAY, Estimate, State
 
 AUTOMATIC = ("auto", "automatic", "machine", "model", "programmatic", "weak")
 
@@ -26,6 +27,26 @@ def auto_share(auto: str) -> Estimator:
         return share("auto_share", made, n, state, reason), census("human_labels", n - made, n)
 
     return estimate
+
+
+def workload(tables: Mapping[str, Counts], moment: Moment) -> tuple[Estimate, ...]:
+    """`human_labels_per_day`, and `human_queue_seconds` that people need for the items of the part `pending`.
+
+    Columns of the labels: `auto` as above, `first` the earliest label in the window in ms. People who have hardly begun
+    have no pace: below a day of labels nothing is said.
+    """
+    names, labels, pending = ("human_labels_per_day", "human_queue_seconds"), tables[""], tables.get("pending")
+    first = labels.total("first")
+    if first is None or (days := (moment.at - first / 1000) / DAY) < 1:
+        reason = "no label carries a source" if first is None else "less than a day of labels"
+        return tuple(unknown(name, reason, labels.rows) for name in names[: 1 if pending is None else 2])
+    made = labels.rows - (labels.total("auto") or 0.0)
+    pace = census(names[0], made / days, labels.rows)
+    if pending is None:
+        return (pace,)
+    if made == 0 and pending.rows:
+        return pace, unknown(names[1], "people make no labels", pending.rows, State.NOT_COMPUTABLE)
+    return pace, census(names[1], pending.rows / made * days * DAY if pending.rows else 0.0, pending.rows)
 
 
 def errors_by_source(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:

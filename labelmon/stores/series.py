@@ -271,7 +271,9 @@ def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
     """The series that holds the counts an objective asks for; `why_off` must be ''."""
     relation = dataset.relations[check.relation]
     quantiles = any(c.quantiles for c in check.counts.values())
-    scope = {k: v for k, v in objective.scope.items() if k != "within"} if quantiles else {}
+    beside = {key for part in check.parts if not part.relation for key in part.keys} - {*check.keys}
+    kept = isinstance(check.time, Snapshot)  # a scope by a key that only parts have: the statement itself is narrowed
+    scope = {k: v for k, v in objective.scope.items() if k != "within" and (quantiles or (kept and k in beside))}
     item = isinstance(check.time, Item)
     rules = dataset.validators if judges_rules(check) else ()
     partner = "items" if any(rule.kind is RuleKind.KNOWN_ITEMS for rule in rules) else check.partner
@@ -307,6 +309,7 @@ def part_series(whole: Series) -> list[Series]:
     for part in whole.check.parts:
         relation = whole.others.get(part.relation) if part.relation else whole.relation
         partner = whole.others.get(part.partner) if part.partner else whole.partner
+        partner = None if partner is relation else partner  # rows are not looked up in their own relation
         joined = partner_roles(part, part.where)
         if relation is None or (joined and not _joins(relation, partner, joined)):
             continue
@@ -318,8 +321,12 @@ def part_series(whole: Series) -> list[Series]:
         roles = {role for role in (*part.keys, *read) if not derived(role)} - set(whole.check.optional)
         if isinstance(part.time, Event):
             roles.add(part.time.instant)
+        labels = whole.others.get("labels") if part.needs_labels else whole.labels
+        if part.needs_labels and (labels is None or labels.store != relation.store):
+            continue
         if roles <= set(relation.columns):
-            found.append(replace(whole, part=part.name, keys=part.keys, relation=relation, partner=partner))
+            made = replace(whole, part=part.name, keys=part.keys, relation=relation, partner=partner, labels=labels)
+            found.append(made)
     return found
 
 

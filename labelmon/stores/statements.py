@@ -105,7 +105,7 @@ def earliest_statement(series: Series, dialect: Dialect, types: Types, relation:
 
 def _instant_role(series: Series, relation: Relation) -> str:
     if relation is series.labels or isinstance(series.time, Item):
-        return "stored_at" if "stored_at" in relation.columns and series.check.needs_labels else "labeled_at"
+        return "stored_at" if "stored_at" in relation.columns and series.labels is not None else "labeled_at"
     match series.time:
         case Event(instant=role) | Vote(instant=role) | Deadline(start=role) | Snapshot(since=role):
             return role

@@ -21,6 +21,7 @@ from labelmon.estimators.drift import Mixes, divergences
 from labelmon.estimators.kappa import pairwise_kappa
 from labelmon.estimators.sources import errors_by_source
 from labelmon.model import Estimate
+from tests.benchmarks.calibration import confidence
 from tests.benchmarks.calibration.delays import draw_delay
 from tests.benchmarks.calibration.rules import draw_rules
 
@@ -360,6 +361,12 @@ FAMILIES = (
         says="The true divergence of a week of n labels from the four before it",
         grid={"n": (350, 1400, 7000), "classes": (3, 10), "moved": (0.1, 0.3, 0.6)},
         draw=draw_drift,
+    ),
+    Family(
+        name="confidence",
+        says="Mean confidence minus accuracy from n audits: confidences spread around 0.85, too high by the gap",
+        grid={"n": (100, 300, 1000), "gap": (0.0, 0.1, 0.3), "spread": (0.05, 0.28)},
+        draw=confidence.draw_gap,
     ),
     Family(
         name="cost",
