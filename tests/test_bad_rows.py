@@ -102,6 +102,7 @@ def test_items_in_several_cohorts_count_once_in_the_whole(tmp_path: Path) -> Non
 
 def test_an_objective_of_one_cohort_counts_its_items(tmp_path: Path) -> None:
     items = [*in_cohorts("old", "new"), {"item": "alone", "arrived_at": day(1), "cohort": "new"}]
+    items += [{"item": f"o{n}", "arrived_at": day(n, 1), "cohort": "old"} for n in range(9)]
     labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(27), "stored_at": day(27)} for n in range(30)]
 
     found = once(
@@ -113,7 +114,7 @@ def test_an_objective_of_one_cohort_counts_its_items(tmp_path: Path) -> None:
     wholes = [(m["value"], m["n"]) for m in found if m["statistic"] == "coverage" and m["labels"] == {"cohort": "new"}]
     assert wholes
     assert set(wholes) == {(30 / 31, 31)}
-    assert one(found, "coverage")["n"] == 31
+    assert one(found, "coverage")["n"] == 40
 
 
 def test_audits_of_labels_that_no_longer_exist(tmp_path: Path) -> None:
