@@ -225,7 +225,7 @@ class Check:
     `history` the estimator is handed everything known up to the moment, by `bucket` (its start in seconds), and
     picks its own periods. An `hourly` check is counted by the hour. `min_n` of the estimate is the estimator's
     business. `optional` are roles of the relation (or of a part's) that the expressions read and that may be missing,
-    each with what it then reads as (None is NULL).
+    each with what it then reads as (None is NULL). `meant_for` names the data that the default objective suits.
     """
 
     name: str
@@ -253,6 +253,7 @@ class Check:
     slo: EventSlo | GaugeSlo
     severities: tuple[Severity, ...]
     cause: Cause
+    meant_for: str = ""
     runbook: Runbook
     panel: Panel
 

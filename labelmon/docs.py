@@ -52,7 +52,11 @@ def checks_table(catalogue: Sequence[Check]) -> str:
 
 
 def objective_text(check: Check) -> str:
-    """The default objective in words."""
+    """The default objective in words, and what data it is meant for."""
+    return f"{_limit_text(check)} (meant for {check.meant_for})" if check.meant_for else _limit_text(check)
+
+
+def _limit_text(check: Check) -> str:
     slo = check.slo
     if isinstance(slo, EventSlo):
         within = f" within {format_duration(slo.within)}" if slo.within is not None else ""

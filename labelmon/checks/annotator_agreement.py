@@ -85,6 +85,7 @@ CHECK = Check(
     ),
     severities=(Severity.TICKET,),
     cause=Cause.QUALITY,
+    meant_for="tasks whose guideline is agreed",
     runbook=Runbook(
         meaning="Annotators read the guideline differently: labels depend on who made them.",
         first_looks=(

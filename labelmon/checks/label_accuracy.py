@@ -81,6 +81,7 @@ CHECK = Check(
     slo=EventSlo(good="good_weight", of="weight", design_effect="design_effect", target=0.95),
     severities=(Severity.PAGE, Severity.TICKET),
     cause=Cause.QUALITY,
+    meant_for="critical tasks",
     runbook=Runbook(
         meaning=(
             "Audits find wrong labels faster than the error budget allows. Models that train on these labels, "

@@ -78,6 +78,7 @@ CHECK = Check(
     ),
     severities=(Severity.PAGE, Severity.TICKET),
     cause=Cause.STALL,
+    meant_for="items of priority",
     runbook=Runbook(
         meaning="Items arrive and are not labelled: the queue ages past its limit.",
         first_looks=(

@@ -75,6 +75,7 @@ CHECK = Check(
     ),
     severities=(Severity.TICKET,),
     cause=Cause.STALL,
+    meant_for="core data",
     runbook=Runbook(
         meaning="Too many items have no label; what trains or is measured on labels does not see them.",
         first_looks=(

@@ -34,6 +34,7 @@ CHECK = Check(
     slo=EventSlo(good="good", target=0.99, within=3600.0),
     severities=(Severity.PAGE, Severity.TICKET),
     cause=Cause.STALL,
+    meant_for="streaming data",
     runbook=Runbook(
         meaning="Items wait longer for their label than promised: training and feedback run on stale data.",
         first_looks=(

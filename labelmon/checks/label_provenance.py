@@ -59,6 +59,7 @@ CHECK = Check(
     slo=EventSlo(good="good", target=0.999),
     severities=(Severity.TICKET,),
     cause=Cause.SCHEMA,
+    meant_for="data that nobody regulates; regulated data take 1",
     runbook=Runbook(
         meaning="Labels do not say who made them, when or how: nobody can audit or trace them.",
         first_looks=(
