@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labelmon.check import Check, Column, GaugeSlo, Panel, Part, Runbook, Snapshot, Statistic, Threshold
-from labelmon.estimators.coverage import coverage_of, coverage_within, overlap
+from labelmon.estimators.coverage import coverage_of, coverage_within, worst_of
 from labelmon.model import Cause, Severity
 
 LABELLED = {"labelled": Column(lambda row: row.first_label_ms.is_not(None))}
@@ -27,27 +27,22 @@ CHECK = Check(
     needs_labels=True,
     keys=("expected_class", "priority"),
     counts=LABELLED,
-    estimate=coverage_of("labelled", "coverage", "worst_coverage"),
+    estimate=coverage_of("labelled", "coverage"),
     parts=(
         Part(
             name="cohorts",
             keys=("cohort",),
             counts=LABELLED,
-            estimate=coverage_within("labelled", "coverage", "worst_cohort_coverage"),
+            estimate=coverage_within("labelled", "coverage"),
         ),
     ),
-    combine=overlap("cohorts", "overlapping_items"),
+    combine=worst_of("labelled", "cohorts", worst="worst_coverage", overlap="overlapping_items"),
     statistics=(
         Statistic(name="coverage", metric="ratio", help="Share of items that carry a label."),
         Statistic(
             name="worst_coverage",
             metric="worst_ratio",
-            help="The least coverage of any class or priority with at least 20 items.",
-        ),
-        Statistic(
-            name="worst_cohort_coverage",
-            metric="worst_cohort_ratio",
-            help="The least coverage of any cohort with at least 20 items.",
+            help="The least coverage of any class, priority or cohort with at least 20 items.",
         ),
         Statistic(
             name="overlapping_items",
@@ -63,13 +58,7 @@ CHECK = Check(
                 severity=Severity.TICKET,
                 statistic="worst_coverage",
                 at_least=20,
-                meaning="a class or priority is covered less than the objective asks",
-            ),
-            Threshold(
-                severity=Severity.TICKET,
-                statistic="worst_cohort_coverage",
-                at_least=20,
-                meaning="a cohort is covered less than the objective asks",
+                meaning="a class, priority or cohort is covered less than the objective asks",
             ),
         ),
     ),
