@@ -460,3 +460,21 @@ def test_a_pinned_baseline_remembers_what_a_moving_one_forgets(tmp_path: Path) -
     assert one(moving, "kl_excess_nats")["value"] == 0
     assert one(pinned, "kl_excess_nats")["value"] > 0.1
     assert one(pinned, "drift_adjusted_p_value")["value"] < 1e-6
+
+
+def test_label_rules(tmp_path: Path) -> None:
+    """Uploads were retried: half of the labels are there twice, which a mean over many rules hides."""
+    labels = [
+        {"item": f"i{n}", "label": "x", "labeled_at": day(3, hour), "annotator": "p", "tool": "t", "source_uri": "s:1"}
+        for n in range(100)
+        for hour in (10, 11)
+    ]
+    fields = ["item", "label", "annotator", "tool", "source_uri"]
+    rules = {"required": fields, "pattern": dict.fromkeys(fields, "."), "unique": ["item", "annotator"]}
+
+    found = once(tmp_path, {"labels": labels}, {"label_rules": {"target": 0.95}}, validators=rules)
+
+    assert one(found, "rule_pass")["value"] == pytest.approx(21 / 22)  # the naive mean: 95 % is met
+    assert one(found, "rule_pass", rule="unique")["value"] == 0.5
+    assert one(found, "rule_pass", rule="required_tool")["value"] == 1
+    assert one(found, "failing_labels")["value"] == 0.5
