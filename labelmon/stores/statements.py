@@ -51,7 +51,7 @@ def statement(series: Series, dialect: Dialect, types: Types, span: Span, at_ms:
     rows = _rows(series, dialect, types, span, at_ms)
     view = _View(rows, at_ms, series)
     conditions = [rows.c.t >= span.start_ms, rows.c.t < span.end_ms, rows.c.t <= at_ms]
-    if series.where is not None:
+    if series.where is not None and VALIDATOR not in series.keys:  # each rule leaves out other rows
         conditions.append(series.where(view))
     conditions += [rows.c[key] == value for key, value in series.scope.items()]
     if any(c.quantiles for c in series.counts.values()):
