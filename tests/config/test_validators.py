@@ -74,8 +74,10 @@ def test_every_mistake_is_named_with_its_place(tmp_path: Path) -> None:
         "13 datasets.d.validators.required[0]: unknown role 'anotator' of labels",
         "13 datasets.d.validators.required[1]: need the role tool in columns: of labels",
         "13 datasets.d.validators.required[3]: need each role once, got 'annotator' again",
-        "15 datasets.d.validators.pattern.label: need a regular expression that every store reads the same: (? begins "
-        "lookaround, a name or a flag, which the engines do not share; (?:...) is fine",
+        (
+            "15 datasets.d.validators.pattern.label: need a regular expression that every store reads the same: (? begins "
+            "lookaround, a name or a flag, which the engines do not share; (?:...) is fine"
+        ),
         "16 datasets.d.validators.pattern.cost: unknown text role",
         "17 datasets.d.validators.pattern.tool: need the role tool in columns: of labels",
         "19 datasets.d.validators.range.cost: need [least, most] in order, got [2, 1]",
@@ -103,7 +105,7 @@ def test_what_a_rule_needs_of_its_dataset(tmp_path: Path) -> None:
     unlabeled = HEAD.replace("      labels:", "      predictions:").partition("store: s, columns")[0]
     unlabeled += "store: s}\n"
     assert problems(tmp_path, unlabeled + said) == [
-        "8 datasets.d.validators: need the relation labels: its rows are what validators judge"
+        "9 datasets.d.validators: need the relation labels: its rows are what validators judge"
     ]
     assert problems(tmp_path, HEAD + "    validators: {}\n") == [
         "10 datasets.d.validators: need at least one validator"

@@ -21,6 +21,7 @@ from labelmon.estimators.drift import Mixes, divergences
 from labelmon.estimators.kappa import pairwise_kappa
 from labelmon.estimators.sources import errors_by_source
 from labelmon.model import Estimate
+from tests.benchmarks.calibration.rules import draw_rules
 
 Rng = np.random.Generator
 Cell = Mapping[str, float]
@@ -327,6 +328,13 @@ FAMILIES = (
         says="F1 of a class of a fifth of n labels",
         grid={"n": (200, 500, 2000), "precision": (0.7, 0.9), "recall": (0.6, 0.8, 0.9)},
         draw=draw_f1,
+    ),
+    Family(
+        name="rules",
+        says="Wilson's interval on checks / design effect; four rules judge four labels in five, a share of the faults "
+        "breaks all rules of a label together",
+        grid={"n": (300, 1000, 5000), "broken": (0.02, 0.05, 0.2), "together": (0.0, 0.5, 1.0)},
+        draw=draw_rules,
     ),
     Family(
         name="differences",
