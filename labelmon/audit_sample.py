@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -21,8 +21,9 @@ from labelmon.pseudonyms import Pseudonyms, load_pseudonyms
 from labelmon.reading import missing_columns
 from labelmon.roles import PERSON_ROLES
 from labelmon.stores import Reader, open_store
+from labelmon.stores.compared import NUMBERS, verdict
 from labelmon.stores.folds import CodePoint
-from labelmon.stores.rows import Types, filters_of, role_of, source_of
+from labelmon.stores.rows import Types, column_of, filters_of, role_of, source_of
 
 MOST_STRATA = 50
 LARGEST = 100_000
@@ -111,12 +112,22 @@ def _home(dataset: Dataset, stratify: str | None, auditor: str | None) -> Relati
     return labels
 
 
+class _Roles:
+    """A row whose roles are read as attributes."""
+
+    def __init__(self, read: Callable[[str], ColumnElement[Any]]) -> None:
+        self._read = read
+
+    def __getattr__(self, role: str) -> ColumnElement[Any]:
+        return self._read(role)
+
+
 class _Frame:
     """The labelled items that nobody has audited: one row per item with its last label and its stratum."""
 
     def __init__(self, reader: Reader, dataset: Dataset, stratify: str | None, auditor: str | None, at_ms: int) -> None:
         self._reader, self._stratify, self._auditor, self._at_ms = reader, stratify, auditor, at_ms
-        self._relations = dataset.relations
+        self._relations, self._comparison = dataset.relations, dataset.comparison
         self._types: Types = {name: self._columns(name) for name in ("labels", "items", "audits") if self._known(name)}
 
     def sizes(self) -> dict[str, int]:
@@ -170,6 +181,10 @@ class _Frame:
         return there
 
     def _role(self, name: str, source: Any, role: str) -> ColumnElement[Any]:
+        if base := NUMBERS.get(role):
+            relation = self._relations[name]
+            raw = column_of(source, relation, base)
+            return self._reader.dialect.number(raw, self._types[name][relation.columns[base]])
         return role_of(self._relations[name], self._reader.dialect, self._types, source, role)
 
     def _filters(self, name: str, source: Any, instant: str) -> list[ColumnElement[bool]]:
@@ -227,8 +242,10 @@ class _Frame:
         if not self._known("audits"):
             return {}
         relation, audits = self._relations["audits"], source_of(self._relations["audits"], "audits_")
-        label, truth = (self._role("audits", audits, role) for role in ("label", "truth"))
-        conditions = [*self._filters("audits", audits, "audited_at"), label.is_not(None), truth.is_not(None)]
+        row = _Roles(lambda role: self._role("audits", audits, role))
+        right, comparable = (verdict(name, row, self._comparison) for name in ("right", "comparable"))
+        complete = verdict("complete", row, self._comparison)
+        conditions = [*self._filters("audits", audits, "audited_at"), complete, comparable]
         for role in ("gold", "seeded"):
             if role in relation.columns:
                 flag = self._role("audits", audits, role)
@@ -236,7 +253,7 @@ class _Frame:
         by = next((role for role in (self._stratify, "stratum") if role in relation.columns), None)
         named = self._role("audits", audits, by) if by and self._stratify else literal("", literal_execute=True)
         flat = (
-            select(func.coalesce(named, "").label("stratum"), case((label == truth, 0), else_=1).label("bad"))
+            select(func.coalesce(named, "").label("stratum"), case((right, 0), else_=1).label("bad"))
             .where(and_(*conditions))
             .cte("past")
         )

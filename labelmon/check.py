@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import case
 
 from labelmon.counts import ROWS, Counts, Op
-from labelmon.model import Cause, Estimate, Severity
+from labelmon.model import DAY, Cause, Estimate, Severity
 from labelmon.roles import PERSON_ROLES, RELATIONS
 from labelmon.slo import EventSlo as EventSlo
 from labelmon.slo import GaugeSlo as GaugeSlo
@@ -36,7 +36,8 @@ class Row(Protocol):
     at `at_ms`), `in_schema` (EVENT: whether the class is a declared one and the schema version, where mapped and
     declared, one in force; `kept`, `rules_judged` and `rules_broken`: whether a row keeps the rule it is
     grouped under by the key `validator`, 1 or 0, or NULL where the rule does not judge it, and how many of the
-    dataset's rules judge it and are broken), for EVENT with a partner `partner_known`, `partner_first_ms` and
+    dataset's rules judge it and are broken), over audits the verdicts `right`, `complete`, `incomplete` and
+    `comparable` (see labelmon.stores.compared), for EVENT with a partner `partner_known`, `partner_first_ms` and
     `partner_<role>` (whether its item is there, since when, and what the item's last row in it said that is not
     younger than the event; NULL without one) and for ITEM `settled_ms`, `first_label_ms`, `ratings` (distinct
     annotators) and `classes` (distinct labels). A row of ITEM pairs is two annotators' ratings of one item: `label`,
@@ -93,13 +94,24 @@ class Snapshot:
     kind: str = "snapshot"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stages(Snapshot):
+    """A snapshot of the items that arrived in the last `reach` seconds: a row per item and stage that it has begun.
+
+    A row offers `step`, `bin` (of the time in it so far, see labelmon.bins) and `until_ms` (NULL while it lasts).
+    """
+
+    reach: int = 30 * DAY
+
+
 TimeKind = Event | Deadline | Item | Vote | Snapshot
 
 # Keys that no column holds: a statement makes them out of an item's ratings. `offending` is what a row's class or
 # schema version says where it is not in the schema, and '' elsewhere; `validator` names a rule of the dataset.
+# `step` and `bin` are those of Stages.
 FOLDS = 20
 PARTNER = "partner_"
-DERIVED_KEYS = frozenset({"fold", "ratings", "other_label", "other_annotator", "offending", "validator"})
+DERIVED_KEYS = frozenset({"fold", "ratings", "other_label", "other_annotator", "offending", "validator", "step", "bin"})
 
 
 @dataclass(frozen=True)
@@ -161,7 +173,8 @@ class Part:
 
     It is counted by the day. `time`, `relation` and `partner` are the check's own unless given. Estimates that carry a
     person's pseudonym in their labels are shown on pages, in the API and in tickets, and never become metrics.
-    `most` keeps only so many groups of a bucket, those with most rows.
+    `most` keeps only so many groups of a bucket, those with most rows. One that `compares` is there only where the
+    dataset declares how labels that are no classes compare.
     """
 
     name: str
@@ -173,6 +186,7 @@ class Part:
     time: TimeKind | None = None
     where: Expression | None = None
     most: int | None = None
+    compares: bool = False
 
     @property
     def ops(self) -> dict[str, Op]:
@@ -208,8 +222,9 @@ class Check:
     each item (deadline and snapshot checks); `partner` names a relation whose items an event's item is looked up
     in. `combine` is handed the counts of the check ('') and of its parts, by name, where they are known. With
     `history` the estimator is handed everything known up to the moment, by `bucket` (its start in seconds), and
-    picks its own periods. `min_n` of the estimate is the estimator's business. `optional` are roles of the relation
-    (or of a part's) that the expressions read and that may be missing, each with what it then reads as (None is NULL).
+    picks its own periods. An `hourly` check is counted by the hour. `min_n` of the estimate is the estimator's
+    business. `optional` are roles of the relation (or of a part's) that the expressions read and that may be missing,
+    each with what it then reads as (None is NULL).
     """
 
     name: str
@@ -228,6 +243,7 @@ class Check:
     needs_labels: bool = False
     partner: str = ""
     history: bool = False
+    hourly: bool = False
     parts: tuple[Part, ...] = ()
     combine: Combiner | None = None
     settings: tuple[Setting, ...] = ()

@@ -189,6 +189,25 @@ def explain(check: str | None, config_file: Path, dataset: str | None, *, plan: 
 
 @main.command()
 @_config_file
+@click.option("--dataset", required=True, help="The dataset that a rollout touches.")
+@click.option("--slo", metavar="CHECK", help="Only the objectives of this check. Default: all with an error budget.")
+@click.option("--at", metavar="ISO8601", help="Judge as of this instant; rows after it do not exist. Default: now.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
+)
+@_reported
+def gate(config_file: Path, dataset: str, slo: str | None, at: str | None, form: str) -> None:
+    """May a rollout go on? Exits with 0 to go, 3 to pause while a budget burns, 4 when nobody can know."""
+    from labelmon.gate import EXIT_CODES  # noqa: PLC0415
+    from labelmon.report import gate as ask  # noqa: PLC0415
+
+    found = ask(_load(config_file), dataset, slo, _instant(at))
+    click.echo(json.dumps(found.as_json(), indent=2) + "\n" if form == "json" else found.as_text(), nl=False)
+    sys.exit(EXIT_CODES[found.verdict])
+
+
+@main.command()
+@_config_file
 @click.option("--since", required=True, metavar="ISO8601", help="Count from here on.")
 @click.option("--dataset", "only", help="Only this dataset.")
 @_reported

@@ -15,9 +15,10 @@ from labelmon.alerting.rules import all_rules
 from labelmon.alerting.runbooks import runbook_pages
 from labelmon.check import Check
 from labelmon.config import Config, load
-from labelmon.errors import ConfigError, LabelmonError
+from labelmon.errors import ConfigError, LabelmonError, UsageError
 from labelmon.exporter import MOST_SERIES, Fragment, Publisher
 from labelmon.families import Families
+from labelmon.gate import HTTP_CODES, gated, judge
 from labelmon.ledger import Ledger, open_ledger
 from labelmon.model import DAY, Dataset
 from labelmon.pseudonyms import Pseudonyms, load_pseudonyms
@@ -135,6 +136,23 @@ class Daemon:
             "datasets": [as_json(result) for result in results],
             "not_sampled_yet": waiting,
         }
+
+    def gate(self, dataset: str, slo: str | None) -> tuple[int, dict[str, object]]:
+        """Status code and body of /api/v1/gate/{dataset}; numbers that are too old say nothing."""
+        with self.lock:
+            watched, result = self.config.datasets.get(dataset), self.results.get(dataset)
+            alerting = self.config.alerting
+        if watched is None:
+            return 404, {"error": f"unknown dataset {dataset!r}", "known": sorted(self.config.datasets)}
+        try:
+            asked = {check.name for check in gated(self.catalogue, slo)}
+        except UsageError as error:
+            return 400, {"error": str(error).removeprefix("--")}
+        fresh = result is not None and self.clock() - result.at <= max_age(watched)
+        statuses = [s for s in result.board.slos if s.check in asked] if result is not None and fresh else []
+        found = judge(dataset, statuses, alerting)
+        body = found.as_json() | {"at": iso(result.at) if result is not None else None}
+        return HTTP_CODES[found.verdict], body
 
     def runbooks(self) -> dict[str, str]:
         """The runbook of every alert by file name, as Markdown, with the windows of the current config."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labelmon import naming
-from labelmon.check import Check, EventSlo, GaugeSlo, Setting
+from labelmon.check import Check, Deadline, Event, EventSlo, GaugeSlo, Setting, Snapshot
 from labelmon.durations import format_duration
+from labelmon.roles import RELATIONS
+from labelmon.stores.needs import needed_roles
+from labelmon.stores.series import judges_rules, reads
 
 BEGIN, END = "<!-- checks:begin -->", "<!-- checks:end -->"
 _KINDS = {
@@ -54,7 +57,7 @@ def objective_text(check: Check) -> str:
     if isinstance(slo, EventSlo):
         within = f" within {format_duration(slo.within)}" if slo.within is not None else ""
         return f"{slo.target * 100:g} %{within}"
-    age = check.statistic(slo.statistic).age
+    age = check.statistic(slo.statistic).in_seconds
     limit = slo.at_most if slo.at_most is not None else slo.at_least
     shown = format_duration(limit or 0.0) if age else f"{limit:g}"
     name = slo.statistic.removesuffix("_seconds").replace("_", " ")
@@ -78,8 +81,45 @@ def explain_text(check: Check) -> str:
         *(f"  setting:   {_setting_text(setting)}" for setting in check.settings),
         f"  metrics:   {', '.join(metrics_of(check))}",
         f"  alerts:    {', '.join(alerts_of(check))}",
+        "  example:",
+        *(f"    {line}" for line in example(check).splitlines()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def example(check: Check) -> str:
+    """The smallest config that watches the check alone, in columns called like their roles."""
+    pairs = [*needed_roles(check)]
+    match check.time:
+        case Snapshot(since=role) | Event(instant=role) | Deadline(start=role):
+            pairs.append((check.relation, role))
+        case _:
+            pairs.append((check.relation, "labeled_at"))
+    if "labels" in {name for name, _ in pairs}:
+        pairs.append(("labels", "labeled_at"))  # without it only `window: all` can be judged
+    columns: dict[str, dict[str, None]] = {}
+    for name, role in pairs:
+        if role in RELATIONS[name].names:
+            columns.setdefault(name, {})[role] = None
+    lines = ['stores: {labels: {url: "sqlite:///labels.db"}}', "datasets:", "  mine:"]
+    if reads(check, {"in_schema"}):
+        lines.append("    classes: [cat, dog]")
+    if judges_rules(check):
+        lines.append("    validators: {required: [label]}")
+    lines.append("    relations:")
+    for name, roles in columns.items():
+        lines.append(f"      {name}: {{columns: {{{', '.join(f'{role}: {role}' for role in roles)}}}}}")
+    return "\n".join([*lines, "    objectives:", f"      {check.name}: {{{_objective_yaml(check)}}}"]) + "\n"
+
+
+def _objective_yaml(check: Check) -> str:
+    slo = check.slo
+    if isinstance(slo, EventSlo):
+        within = f", within: {format_duration(slo.within)}" if slo.within is not None else ""
+        return f"target: {slo.target:g}{within}"
+    side, limit = ("at_least", slo.at_least) if slo.at_most is None else ("at_most", slo.at_most)
+    in_seconds = check.statistic(slo.statistic).in_seconds
+    return f"{side}: {format_duration(limit or 0.0) if in_seconds else f'{limit:g}'}"
 
 
 def _setting_text(setting: Setting) -> str:
@@ -125,5 +165,6 @@ def _section(check: Check) -> str:
         f'<a id="{check.name}"></a>\n\n## {check.title} (`{check.name}`, {check.seed_ref})\n\n{check.help}\n\n'
         f"- Formula: {check.formula}\n- Source: {check.source}\n- Time: {check.time.kind}, {_KINDS[check.time.kind]}\n"
         f"- Roles: {roles}{optional}\n- Gotcha: {check.gotcha}\n- Default objective: {objective_text(check)}\n"
-        f"{settings}- Metrics: {metrics}\n- Runbooks: {pages}\n\nStatistics:\n\n{statistics}"
+        f"{settings}- Metrics: {metrics}\n- Runbooks: {pages}\n\nStatistics:\n\n{statistics}\n"
+        f"```yaml\n{example(check)}```\n"
     )

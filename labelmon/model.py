@@ -148,6 +148,34 @@ class Rule:
         return self.kind.value
 
 
+class Compared(StrEnum):
+    """What labels and truths are compared by, where they are no classes."""
+
+    NUMBER = "number"
+    SCORE = "score"
+    EQUAL = "equal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """When a label that is no class is right.
+
+    A number by `within` (in its own unit) or `within_share` (of the truth), one of them being enough; a score of the
+    audits by `at_least` (alike, such as IoU) or `at_most` (apart, such as a word error rate); or a flag of theirs.
+    """
+
+    kind: Compared
+    within: float | None = None
+    within_share: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def nouns(self) -> str:
+        """What the labels are taken as."""
+        return {Compared.NUMBER: "numbers", Compared.SCORE: "scores", Compared.EQUAL: "flags"}[self.kind]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A dataset as configured, all defaults filled in."""
@@ -168,6 +196,7 @@ class Dataset:
     ordinal: bool = False  # whether the order of `classes` means something
     schema_versions: tuple[str, ...] = ()  # those in force; empty: any
     validators: tuple[Rule, ...] = ()  # what the store holds labels to where no validations are mapped
+    comparison: Comparison | None = None  # None: labels are classes
 
     @property
     def store(self) -> str:

@@ -13,7 +13,8 @@ from labelmon.model import Dataset, Objective, Relation
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.roles import CLASS_ROLES, PERSON_ROLES, SCOPE_ROLES, UNIT_ROLES
 from labelmon.stores import Reader, Series, Span, earliest_statement, statement
-from labelmon.stores.series import part_series, series_for, why_off
+from labelmon.stores.needs import why_off
+from labelmon.stores.series import part_series, series_for
 
 # How many values of a key are told apart; the rest is `other`. Declared classes are never cut.
 MOST_GROUPS = 50

@@ -1,4 +1,4 @@
-"""`once` and `backfill` for people and programs: read, print, push."""
+"""`once`, `gate` and `backfill` for people and programs: read, print, push."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from labelmon.config import Config
 from labelmon.errors import LabelmonError, UsageError
 from labelmon.exporter import Sample, expose
 from labelmon.families import Families
+from labelmon.gate import Gate, gated, judge
 from labelmon.ledger import open_ledger
 from labelmon.model import Dataset, Measurement, State
 from labelmon.once import Reading, measure_once
@@ -71,6 +72,28 @@ def push(readings: Sequence[Reading], at: float, url: str) -> None:
         raise LabelmonError(f"--push-to: no answer from the Pushgateway ({type(error).__name__})") from None
     if not answer.ok:
         raise LabelmonError(f"--push-to: the Pushgateway answered {answer.status_code}: {answer.text.strip()[:200]}")
+
+
+def gate(config: Config, dataset: str, slo: str | None, now: float) -> Gate:
+    """The verdict on a dataset as of `now`, counted from its stores; the ledger is neither read nor written.
+
+    Raises
+    ------
+    UsageError : for an unknown dataset, or a check without an error budget.
+    """
+    (watched,) = _picked(config, dataset)
+    sampler = DatasetSampler(
+        dataset=watched,
+        stores={name: open_store(spec) for name, spec in config.stores.items()},
+        ledger=open_ledger("sqlite://"),
+        pseudonyms=load_pseudonyms(config.pseudonym_keys),
+        alerting=config.alerting,
+        catalogue=gated(catalogue(), slo),
+    )
+    result = sampler.cycle(now)
+    if slo is not None and slo in result.off:
+        raise UsageError(f"--slo: {slo} is off on {dataset}: {result.off[slo]}")
+    return judge(dataset, result.board.slos, config.alerting)
 
 
 def backfill(config: Config, since: float, only: str | None, now: float) -> str:

@@ -16,8 +16,10 @@ class Kind(StrEnum):
     FLAG = "flag"
 
 
-# Roles that hold a class.
+# Roles that hold a class. Those in `LABEL_ROLES` are a label's, and hold none where labels are numbers or boxes.
 CLASS_ROLES = frozenset({"label", "other_label", "truth", "predicted", "corrected_label", "expected_class"})
+
+LABEL_ROLES = CLASS_ROLES - {"expected_class"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +84,8 @@ RELATIONS: Mapping[str, RelationRoles] = {
             "gold": _FLAG,
             "seeded": _FLAG,
             "cluster": _TEXT,
+            "score": _NUMBER,
+            "equal": _FLAG,
             "ingested_at": _INSTANT,
         },
     ),

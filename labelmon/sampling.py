@@ -13,7 +13,7 @@ from labelmon.check import Column, Expression
 BY_CHANCE = ("", "random", "uniform", "srs", "simple", "systematic", "stratified", "cluster", "pps", "weighted", "true")
 # Why an audit says nothing about the other labels: the first that holds. A chance above 1 cannot be, but for rounding.
 LEFT_OUT: Mapping[str, Expression] = {
-    "incomplete": lambda row: or_(row.label.is_(None), row.truth.is_(None)),
+    "incomplete": lambda row: row.incomplete,
     "gold": lambda row: row.gold.is_(True),
     "seeded": lambda row: row.seeded.is_(True),
     "not_random": lambda row: func.lower(func.trim(func.coalesce(row.selection, ""))).not_in(BY_CHANCE),
@@ -21,6 +21,8 @@ LEFT_OUT: Mapping[str, Expression] = {
     "weight_not_positive": lambda row: row.weight <= 0,
     "weight_below_one": lambda row: row.weight < 1 - 1e-9,
 }
+# Why an audit that was drawn by chance has no verdict, where the dataset declares how labels compare.
+WITHOUT_VERDICT = "not_comparable"
 # What these expressions read where a role of the audits is not mapped: then every audit was drawn alike.
 UNMAPPED: Mapping[str, float | str | None] = {
     "weight": 1.0,
@@ -33,7 +35,12 @@ UNMAPPED: Mapping[str, float | str | None] = {
 
 def drawn(row: Any) -> ColumnElement[bool]:
     """Whether an audit was drawn by chance, with a weight that can be one."""
-    return and_(*[not_(test(row)) for test in LEFT_OUT.values()])
+    return and_(*[not_(test(row)) for test in LEFT_OUT.values()], row.comparable)
+
+
+def without_verdict(row: Any) -> ColumnElement[bool]:
+    """Whether an audit was drawn by chance and yet cannot be compared: no number, no score, no flag."""
+    return and_(*[not_(test(row)) for test in LEFT_OUT.values()], not_(row.comparable))
 
 
 def picked(row: Any) -> ColumnElement[bool]:

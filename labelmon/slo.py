@@ -27,6 +27,11 @@ class Statistic:
     adjusts: str = ""
     interval: bool = False
 
+    @property
+    def in_seconds(self) -> bool:
+        """Whether it is a length of time, which people write as 24h."""
+        return self.age or self.metric.endswith("_seconds")
+
 
 @dataclass(frozen=True, kw_only=True)
 class EventSlo:

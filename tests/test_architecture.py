@@ -10,7 +10,7 @@ import labelmon
 ROOT = Path(labelmon.__file__).parent
 # Left never imports right; members of one layer may import each other, without a cycle.
 LAYERS = (
-    {"errors", "model", "roles", "durations", "buckets", "profiles", "patterns"},
+    {"errors", "model", "roles", "durations", "buckets", "bins", "profiles", "patterns"},
     {"counts"},
     {"estimators", "check", "slo"},
     {"naming", "sampling"},
@@ -41,6 +41,7 @@ LAYERS = (
         "preflight",
         "explain",
         "report",
+        "gate",
         "audit_sample",
         "schedule",
         "selfmetrics",

@@ -182,3 +182,27 @@ def test_an_allocation_is_whole_and_fits(sizes: dict[str, int], n: int, data: st
 
 def test_no_more_audits_than_labels() -> None:
     assert audits_needed({"a": 10}, {"a": 0.5}, 0.001) == 10
+
+
+def test_past_errors_are_judged_by_the_declared_comparison(tmp_path: Path) -> None:
+    """As texts every audit below is wrong, and both strata look alike; half of the wild ones are, beyond tolerance."""
+    world = World(tmp_path)
+    world.db.execute("ALTER TABLE audits ADD stratum TEXT")
+    for n in range(400):
+        stratum = "wild" if n % 2 else "calm"
+        world.item(f"i{n}", NOW - 7200, stratum)
+        world.label(f"i{n}", NOW - 3600, "10.0", "ann")
+        if n < 100:
+            world.db.execute(
+                "INSERT INTO audits VALUES (?, ?, '10', '2026-09-21T13:00:00Z', ?)",
+                (f"i{n}", "12.0" if stratum == "wild" and n % 4 == 1 else "10.0", stratum),
+            )
+    world.close()
+    config = CONFIG.replace("relations:", "comparison: {number: {within: 0.5}}\n    relations:")
+    config = config.replace("audits: {}", "audits: {columns: {stratum: stratum}}")
+    (tmp_path / "labelmon.yaml").write_text(config)
+
+    rows = drawn(tmp_path, "--size", "60", "--stratify", "priority")
+
+    strata = [row["stratum"] for row in rows]
+    assert strata.count("wild") > 2 * strata.count("calm")

@@ -89,7 +89,7 @@ bad.yaml:7: datasets.radiology.interval: need an interval of at most 1m, got 5m
   a bucket is a quarter of the shortest alert window, and each needs a sample
 bad.yaml:8: datasets.radiology.classes: each class once, repeated: yes
 bad.yaml:10: datasets.radiology.relations.audits.columns.thruth: unknown column role
-  known: annotator, audited_at, auditor, cluster, gold, ingested_at, item, label, seeded, selection, stratum, truth, weight   did you mean "truth"?
+  known: annotator, audited_at, auditor, cluster, equal, gold, ingested_at, item, label, score, seeded, selection, stratum, truth, weight   did you mean "truth"?
 bad.yaml:12: datasets.radiology.objectives.label_acuracy: unknown check
   known: {", ".join(check.name for check in catalogue())}   did you mean "label_accuracy"?
 bad.yaml:13: datasets.radiology.objectives.label_accuracy.target: need a share above 0 and at most 1, got 1.5

@@ -121,7 +121,8 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
     rows: dict[str, list[dict[str, object]]] = {name: [] for name in RELATIONS}
     for n in range(items):
         item, when = f"i{n}", rng.randrange(28)
-        rows["items"].append({"item": item, "arrived_at": day(when, 3), "priority": some("high", "low", None)})
+        queued = {"queued_at": some(day(when, 3), day(when, 5), None), "stage": some("triage", "review", None)}
+        rows["items"].append({"item": item, "arrived_at": day(when, 3), "priority": some("high", "low", None)} | queued)
         rows["predictions"] += [
             {"item": some(item, f"stranger{n}"), "predicted": some("x", "y", "X"), "predicted_at": day(when, hour)}
             for hour in rng.sample(range(24), rng.randrange(3))
@@ -134,6 +135,7 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
                     "label": some("x", "x", "y", "z", "None", "", None),
                     "labeled_at": labeled,
                     "stored_at": labeled,
+                    "started_at": some(day(when, 6), labeled, None),
                     "annotator": some("p", "q", "r", None),
                     "label_source": some("human", "auto", None),
                     "cost": some(0.25, 1.0, 0.0, -1.0, None),
@@ -165,7 +167,16 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
             | {"false_fail": some(True, False, None)}
         )
         rows["versions"].append({"item": item, "version": some("1", "2"), "label": some("x", "y"), "purpose": "train"})
-    rows["costs"] = [{"period": day(n), "amount": 10.0 + n} for n in range(28)]
+    rows["costs"] = [
+        {
+            "period": day(n),
+            "amount": 10.0 + n,
+            "budget": some(20.0, None),
+            "category": some("labels", "tools", None),
+            "label_source": some("human", "auto", None),
+        }
+        for n in range(28)
+    ]
     return rows
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from scipy.stats import binomtest, chi2_contingency, poisson
 
@@ -188,6 +189,22 @@ def test_label_cost(tmp_path: Path) -> None:
     assert one(found, "unallocated_cost")["value"] == 0.5
 
 
+def test_label_budget(tmp_path: Path) -> None:
+    """All costs over all budgets look fine, because a refund that nobody planned hides a period that is over."""
+    costs = [
+        {"period": day(1), "amount": 120.0, "budget": 100.0},
+        {"period": day(2), "amount": 0.0, "budget": None},
+        {"period": day(3), "amount": -30.0, "budget": None},  # a refund of a period that nobody planned
+    ]
+
+    found = once(tmp_path, {"costs": costs}, {"label_budget": {"at_most": 1}})
+
+    naive = sum(row["amount"] for row in costs) / 100
+    assert naive < 1
+    assert one(found, "budget_spent")["value"] == 1.2
+    assert one(found, "unbudgeted_cost")["value"] == -30
+
+
 def test_prediction_validated(tmp_path: Path) -> None:
     """Predictions of the last hour have no label yet, and are no failures."""
     predictions = [{"item": f"i{n}", "predicted": "x", "predicted_at": day(n)} for n in range(100)]
@@ -322,6 +339,18 @@ def test_label_freshness(tmp_path: Path) -> None:
 
     assert one(found, "fresh")["value"] == 1
     assert one(found, "dated")["value"] == 0.005
+
+
+def test_label_retention(tmp_path: Path) -> None:
+    """No label carries an expiry: none is ever past it, and some are ten years old."""
+    labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(n)} for n in range(95)]
+    labels += [{"item": f"o{n}", "label": "x", "labeled_at": "2016-03-02T00:00:00Z"} for n in range(5)]
+    goals = {"label_freshness": {"at_least": 0.95}, "label_retention": {"at_most": "2555d"}}
+
+    found = once(tmp_path, {"labels": labels}, goals)
+
+    assert one(found, "fresh")["value"] is None
+    assert one(found, "oldest_label_age_seconds")["value"] == 3652 * DAY_S
 
 
 def test_auto_label(tmp_path: Path) -> None:
@@ -460,6 +489,32 @@ def test_a_pinned_baseline_remembers_what_a_moving_one_forgets(tmp_path: Path) -
     assert one(moving, "kl_excess_nats")["value"] == 0
     assert one(pinned, "kl_excess_nats")["value"] > 0.1
     assert one(pinned, "drift_adjusted_p_value")["value"] < 1e-6
+
+
+def test_label_delay(tmp_path: Path) -> None:
+    """Times of 30 minutes at the median, seen after every item waited at most an hour: done ones alone seem quick."""
+    rng = np.random.default_rng(4)
+    now = datetime.fromisoformat(AT)
+    items, labels, naive = [], [], []
+    for n, (minutes, age) in enumerate(
+        zip(rng.exponential(30 / np.log(2), 2000), rng.uniform(0, 60, 2000), strict=True)
+    ):
+        arrived = now - timedelta(minutes=age)
+        items.append({"item": f"i{n}", "arrived_at": arrived.isoformat()})
+        if minutes <= age:
+            labels.append(
+                {"item": f"i{n}", "label": "x", "labeled_at": (arrived + timedelta(minutes=minutes)).isoformat()}
+            )
+            naive.append(minutes * 60)
+    stages = ["items.queued_at", "labels.started_at", "labels.stored_at"]
+
+    found = once(tmp_path, {"items": items, "labels": labels}, {"label_delay": {"at_most": "1h"}}, leave_out=stages)
+
+    assert np.median(naive) < 17 * 60  # the naive figure: half of the truth
+    ours = one(found, "p50_seconds")
+    assert ours["low"] <= 30 * 60 <= ours["high"]
+    assert ours["value"] == pytest.approx(30 * 60, rel=0.1)
+    assert one(found, "p95_seconds")["state"] == "insufficient"  # nobody has waited for so long yet
 
 
 def test_label_rules(tmp_path: Path) -> None:

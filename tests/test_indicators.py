@@ -149,6 +149,19 @@ def test_nobody_sets_an_expiry(tmp_path: Path) -> None:
     assert one(found, "dated")["value"] == 0
 
 
+def test_retention_names_the_source_of_the_oldest_label(tmp_path: Path) -> None:
+    labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(n), "label_source": "human"} for n in range(28)]
+    labels += [{"item": "a", "label": None, "labeled_at": "2020-03-02T00:00:00Z", "label_source": "auto"}]
+    labels += [{"item": "n", "label": "x", "labeled_at": None}, {"item": "f", "label": "x", "labeled_at": "2030-01-01"}]
+
+    found = once(tmp_path, {"labels": labels}, {"label_retention": {"at_most": "365d"}})
+
+    # A label that was taken back to NULL is kept all the same; what has no time, or is of the future, is not judged.
+    oldest = one(found, "oldest_label_age_seconds")
+    assert (oldest["value"], oldest["n"]) == (2191 * 86_400, 29)
+    assert one(found, "oldest_label_age_seconds", label_source="human")["value"] == 28.5 * 86_400
+
+
 def test_audits_that_stopped_and_classes_nobody_audits(tmp_path: Path) -> None:
     labels = [{"item": f"i{n}", "label": "xyz"[n % 3], "labeled_at": day(n)} for n in range(300)]
     labels += [{"item": "r", "label": "rare", "labeled_at": day(1)}]
@@ -160,6 +173,25 @@ def test_audits_that_stopped_and_classes_nobody_audits(tmp_path: Path) -> None:
     assert one(found, "last_audit_age_seconds")["value"] == 22.5 * 86_400
     assert one(found, "unaudited_classes")["value"] == 1
     assert one(found, "unaudited_labels", **{"class": "z"})["value"] == 100
+
+
+def test_annotators_and_strata_nobody_audits(tmp_path: Path) -> None:
+    labels = [{"item": f"i{n}", "label": "x", "labeled_at": day(n), "annotator": "pqr"[n % 3]} for n in range(300)]
+    labels += [{"item": f"s{n}", "label": "x", "labeled_at": day(n), "annotator": "seldom"} for n in range(49)]
+    labels += [{"item": f"u{n}", "label": "x", "labeled_at": day(n), "annotator": None} for n in range(90)]
+    audits = [
+        {"item": f"i{n}", "label": "x", "truth": "x", "audited_at": day(n), "annotator": "pq"[n % 2], "stratum": "a"}
+        for n in range(30)
+    ]
+    audits.append({**audits[0], "audited_at": "2025-06-01T00:00:00Z", "stratum": "b", "annotator": "r"})
+
+    found = once(tmp_path, {"labels": labels, "audits": audits}, {"audit_health": {"at_most": "7d"}})
+
+    assert one(found, "unaudited_annotators")["value"] == 1  # r was audited long ago; too few labels of `seldom`
+    (who,) = [m for m in found if m["statistic"] == "unaudited_labels"]
+    assert (who["value"], who["labels"]["annotator"] in {"p", "q", "r"}) == (100, False)
+    assert one(found, "unaudited_strata")["value"] == 1
+    assert one(found, "unaudited_classes")["value"] == 0
 
 
 def test_audits_of_labels_that_no_longer_exist_are_named(tmp_path: Path) -> None:
@@ -237,11 +269,24 @@ def test_cost_per_correct_label_and_what_no_label_explains(tmp_path: Path) -> No
         {"item": f"a{n}", "label": "x", "labeled_at": day(n), "cost": c, "label_source": "auto"}
         for n, c in enumerate([0.1] * 20 + [None] * 4 + [0.0] * 3 + [-2.0] * 2)
     ]
-    audits = [{"item": f"i{n}", "label": "x", "truth": "x" if n < 40 else "y", "audited_at": day(n)} for n in range(50)]
-    costs = [{"period": "2026-02-01T00:00:00Z", "amount": 60.0}, {"period": "2026-01-01T00:00:00Z", "amount": 999.0}]
+    audits = [
+        {"item": f"i{n}", "label": "x", "truth": "x" if n < 40 else "y", "audited_at": day(n), "weight": 1.0}
+        for n in range(50)
+    ]
+    audits += [{**audits[45], "selection": "uncertain"} for _ in range(50)]  # picked, not drawn: says nothing
+    costs = [
+        {"period": "2026-02-01T00:00:00Z", "amount": 50.0, "category": "labels", "budget": 80.0},
+        {"period": "2026-02-02T00:00:00Z", "amount": 10.0, "category": "tools", "budget": None},
+        {"period": "2026-01-01T00:00:00Z", "amount": 999.0, "category": "labels", "budget": 1.0},
+    ]
 
-    found = once(tmp_path, {"labels": labels, "audits": audits, "costs": costs}, {"label_cost": {"at_most": 1}})
+    goals = {"label_cost": {"at_most": 1}, "label_budget": {"at_most": 1}}
+    found = once(tmp_path, {"labels": labels, "audits": audits, "costs": costs}, goals)
 
+    assert (one(found, "budget")["value"], one(found, "budget_spent")["value"]) == (80, 50 / 80)
+    assert one(found, "unbudgeted_cost")["value"] == 10
+    spent = {m["labels"]["category"]: m["value"] for m in found if m["statistic"] == "cost"}
+    assert spent == {"labels": 50, "tools": 10}
     assert one(found, "cost_per_label")["value"] == pytest.approx(42 / 100)
     assert one(found, "cost_per_label", label_source="auto")["value"] == pytest.approx(0.1)
     assert {m["labels"]["reason"]: m["value"] for m in found if m["statistic"] == "excluded_costs"} == {

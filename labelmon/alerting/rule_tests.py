@@ -240,7 +240,7 @@ def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, A
 
 
 def _expected_threshold(check: Check, threshold: Threshold, name: str, value: float, urls: Urls) -> dict[str, Any]:
-    shown = _duration(value) if check.statistic(threshold.statistic).age else f"{value:.4g}"
+    shown = _duration(value) if check.statistic(threshold.statistic).in_seconds else f"{value:.4g}"
     labels = {"severity": threshold.severity.value, "dataset": name, "sli": check.name, **OWNER}
     return {
         "exp_labels": labels,

@@ -143,7 +143,7 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
     by = (naming.DATASET, naming.SCOPE)
     statistic = check.statistic(threshold.statistic)
     metric = Metric(threshold_metric(check, threshold))
-    value_template = "{{ $value | humanizeDuration }}" if statistic.age else '{{ $value | printf "%.4g" }}'
+    value_template = "{{ $value | humanizeDuration }}" if statistic.in_seconds else '{{ $value | printf "%.4g" }}'
     value = MaxBy(by, Age(metric) if statistic.age else metric)
     limit = MaxBy(by, Metric(naming.objective_gauge(check)))
     expr: Expr = Compare(value, ">" if slo.at_most is not None else "<", limit)

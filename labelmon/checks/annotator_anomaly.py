@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from sqlalchemy import not_
+
 from labelmon.check import Check, Column, Event, GaugeSlo, Panel, Part, Runbook, Statistic, Threshold
 from labelmon.estimators.anomaly import annotators_at_fault
 from labelmon.model import Cause, Severity
 
-WRONG = {"wrong": Column(lambda row: row.label != row.truth)}
+WRONG = {"wrong": Column(lambda row: not_(row.right))}
 
 CHECK = Check(
     name="annotator_anomaly",
@@ -24,7 +26,7 @@ CHECK = Check(
     ),
     relation="audits",
     time=Event(instant="audited_at"),
-    where=lambda row: row.label.is_not(None) & row.truth.is_not(None) & row.annotator.is_not(None),
+    where=lambda row: row.complete & row.annotator.is_not(None),
     counts=WRONG,
     parts=(Part(name="people", keys=("annotator",), counts=WRONG),),
     combine=annotators_at_fault(part="people", wrong="wrong"),

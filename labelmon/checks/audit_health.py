@@ -12,9 +12,10 @@ CHECK = Check(
     name="audit_health",
     seed_ref="audit health",
     title="Audits",
-    help="How long ago the last audit was, and which classes that are labelled nobody audits.",
+    help="How long ago the last audit was, and which classes, annotators and strata nobody audits.",
     formula=(
-        "now - time of the newest audit; classes with 50 labels or more in the window and no audit in it: a census"
+        "now - time of the newest audit; classes and annotators with 50 labels or more in the window and no audit in "
+        "it; strata that were audited once and not in the window: a census"
     ),
     source="counted, not estimated",
     gotcha=(
@@ -23,11 +24,15 @@ CHECK = Check(
     ),
     relation="audits",
     time=Snapshot(since="audited_at"),
+    keys=("stratum",),
     counts={"newest": Column(lambda row: row.audited_at, Op.MAX)},
     estimate=last_seen("newest", "last_audit_age_seconds", "audits"),
     parts=(
         Part(name="audited", keys=("label",), time=Event(instant="audited_at")),
         Part(name="labelled", relation="labels", keys=("label",), time=Event(instant="labeled_at")),
+        Part(name="audited_of", keys=("annotator",), time=Event(instant="audited_at")),
+        Part(name="labelled_by", relation="labels", keys=("annotator",), time=Event(instant="labeled_at")),
+        Part(name="audited_strata", keys=("stratum",), time=Event(instant="audited_at")),
     ),
     combine=unaudited,
     statistics=(
@@ -42,7 +47,17 @@ CHECK = Check(
             metric="unaudited_classes",
             help="Classes with 50 labels or more in the window and no audit.",
         ),
-        Statistic(name="unaudited_labels", help="Labels in the window of one class that has no audit."),
+        Statistic(
+            name="unaudited_annotators",
+            metric="unaudited_annotators",
+            help="Annotators with 50 labels or more in the window and no audit.",
+        ),
+        Statistic(
+            name="unaudited_strata",
+            metric="unaudited_strata",
+            help="Strata of earlier audits without one in the window.",
+        ),
+        Statistic(name="unaudited_labels", help="Labels in the window of a class or an annotator without audits."),
     ),
     slo=GaugeSlo(
         statistic="last_audit_age_seconds",
@@ -62,7 +77,7 @@ CHECK = Check(
         first_looks=(
             "Did audits stop, or does their table only no longer arrive? Compare the newest row in the store.",
             "Who audits, and are they away? A single auditor is a single point of failure.",
-            "Are whole classes never audited? They are listed with their number of labels.",
+            "Are whole classes, annotators or strata never audited? They are listed with their number of labels.",
         ),
         mitigate=(
             "Draw the next audit with labelmon audit-sample, and hand it to somebody by name.",

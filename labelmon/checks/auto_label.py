@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy import not_
+
 from labelmon.check import Check, Column, Event, GaugeSlo, Panel, Part, Runbook, Statistic, Threshold
 from labelmon.estimators.sources import AUTOMATIC, auto_share, errors_by_source
 from labelmon.model import Cause, Severity
@@ -36,7 +38,7 @@ CHECK = Check(
             time=Event(instant="audited_at"),
             keys=("stratum", "partner_label_source"),
             where=drawn,
-            counts=weighed(lambda row: row.label != row.truth),
+            counts=weighed(lambda row: not_(row.right)),
             partner="labels",
             estimate=errors_by_source,
         ),

@@ -7,16 +7,16 @@ from labelmon.estimators.confusion import weighted_classes
 from labelmon.estimators.proportion import majority_vote, shares_by
 from labelmon.estimators.survey import accuracy, clustered, tallies
 from labelmon.model import Cause, Severity
-from labelmon.sampling import LEFT_OUT, UNMAPPED, drawn, picked, weighed
+from labelmon.sampling import LEFT_OUT, UNMAPPED, WITHOUT_VERDICT, drawn, picked, weighed, without_verdict
 
-GOOD = {"good": Column(lambda row: row.label == row.truth)}
-WEIGHED = weighed(lambda row: row.label == row.truth)
+GOOD = {"good": Column(lambda row: row.right)}
+WEIGHED = weighed(lambda row: row.right)
 
 CHECK = Check(
     name="label_accuracy",
     seed_ref="M1",
     title="Label accuracy",
-    help="Share of audited labels that equal the audit's truth.",
+    help="Share of audited labels that equal the audit's truth, or are as near it as the dataset's `comparison` asks.",
     formula=(
         "weight of correct audits / weight of all, by the time of the audit; 95 % interval by Wilson's score on "
         "audits / design effect. Without weights, strata and clusters: correct / audited, and an effect of 1"
@@ -53,6 +53,13 @@ CHECK = Check(
             name="excluded",
             where=picked,
             counts=by_first(LEFT_OUT),
+            estimate=tallies("excluded_audits", "reason"),
+        ),
+        Part(
+            name="unjudged",
+            compares=True,
+            where=without_verdict,
+            counts={WITHOUT_VERDICT: Column(without_verdict)},
             estimate=tallies("excluded_audits", "reason"),
         ),
     ),

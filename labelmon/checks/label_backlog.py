@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from labelmon.check import Check, Column, GaugeSlo, Panel, Runbook, Snapshot, Statistic, Threshold
+from labelmon.check import Check, Column, GaugeSlo, Panel, Part, Runbook, Snapshot, Statistic, Threshold
 from labelmon.counts import Op
-from labelmon.estimators.queue import queue_ages
+from labelmon.estimators.queue import queue_ages, sizes_by
 from labelmon.model import DAY, Cause, Severity
 
 QUANTILES = (0.5, 0.9, 0.99)
@@ -27,8 +27,11 @@ CHECK = Check(
         "age": Column(lambda row: row.at_ms - row.arrived_at, quantiles=QUANTILES),
     },
     estimate=queue_ages("oldest", QUANTILES, "backlog_items"),
+    parts=(Part(name="by_stage", keys=("stage",), estimate=sizes_by("stage", "backlog_items")),),
     statistics=(
-        Statistic(name="backlog_items", metric="items", help="Items that wait for a label."),
+        Statistic(
+            name="backlog_items", metric="items", help="Items that wait for a label, also by the stage they are in."
+        ),
         Statistic(
             name="oldest_age_seconds",
             metric="oldest_arrival_timestamp_seconds",

@@ -7,6 +7,7 @@ from sqlalchemy import case
 from labelmon.check import Check, Column, Event, GaugeSlo, Panel, Part, Runbook, Statistic, Threshold
 from labelmon.estimators.cost import cost_per_correct, cost_per_label
 from labelmon.model import Cause, Severity
+from labelmon.sampling import UNMAPPED, drawn, weighed
 
 CHECK = Check(
     name="label_cost",
@@ -14,8 +15,8 @@ CHECK = Check(
     title="Label cost",
     help="Cost per label and per correct label, by source, in the store's currency, and what no label explains.",
     formula=(
-        "sum of costs above 0 / labels that carry one; cost per correct label = that / accuracy of the audits in the "
-        "window, its ends from the ends of accuracy's 95 % Wilson interval; unallocated = 1 - label costs / all costs"
+        "sum of costs above 0 / labels that carry one; cost per correct label = that / weighted accuracy of the audits "
+        "in the window, its ends from accuracy's 95 % interval; unallocated = 1 - label costs / all costs"
     ),
     source="counted; E. B. Wilson (1927), JASA 22:209 for the accuracy",
     gotcha=(
@@ -33,14 +34,16 @@ CHECK = Check(
         "zero": Column(lambda row: row.cost == 0),
         "negative": Column(lambda row: row.cost < 0),
     },
+    optional=UNMAPPED,
     estimate=cost_per_label,
     parts=(
         Part(
             name="audits",
             relation="audits",
+            keys=("stratum",),
             time=Event(instant="audited_at"),
-            where=lambda row: row.label.is_not(None) & row.truth.is_not(None),
-            counts={"good": Column(lambda row: row.label == row.truth)},
+            where=drawn,
+            counts=weighed(lambda row: row.right),
         ),
         Part(
             name="costs",

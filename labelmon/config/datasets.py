@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from labelmon.check import Check, Deadline, EventSlo, Item, Setting, SettingValue
 from labelmon.checks import catalogue
+from labelmon.config.comparison import read_comparison
 from labelmon.config.fields import (
     DATASET_NAME,
     DURATION,
@@ -46,6 +47,7 @@ DATASET_KEYS = (
     "timezone",
     "classes",
     "scale",
+    "comparison",
     "schema_versions",
     "validators",
     "relations",
@@ -107,6 +109,8 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
     validators = read_validators(reader, keys.get("validators"), relations, classes, versions)
     if validators and "validations" in relations:
         around.notices.append(f"dataset {name} maps validations: what they found is counted, its validators do not run")
+    ordinal = _ordinal(reader, keys.get("scale"), classes)
+    comparison, relations = read_comparison(reader, keys.get("comparison"), relations, ordinal=ordinal)
     objectives = _objectives(reader, name, keys.get("objectives"), relations, around)
     if not relations:
         return None
@@ -127,7 +131,8 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
         reconcile_interval=values["reconcile_interval"] or float(DAY),
         timezone=_timezone(reader, keys.get("timezone")),
         classes=classes,
-        ordinal=_ordinal(reader, keys.get("scale"), classes),
+        ordinal=ordinal,
+        comparison=comparison,
         schema_versions=versions,
         validators=validators,
     )
@@ -323,7 +328,7 @@ def _goal(reader: Reader, check: Check, node: Node, kind: ObjectiveKind) -> tupl
                 reader.problem(node, f"need a share above 0 and at most 1, got {node.told(f'{value:g}')}")
             return None, None
         return (ObjectiveKind.NONE_BAD, None) if value == 1 else (kind, value)
-    age = check.statistic(check.slo.statistic).age  # type: ignore[union-attr]
+    age = check.statistic(check.slo.statistic).in_seconds  # type: ignore[union-attr]
     return kind, reader.scalar(node, _age_or_number(age))
 
 

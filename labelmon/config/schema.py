@@ -7,6 +7,7 @@ from typing import Any
 
 from labelmon.check import Check, Setting
 from labelmon.checks import catalogue
+from labelmon.config.comparison import NUMBER_KEYS, TOLERANCE
 from labelmon.config.datasets import OBJECTIVE_KINDS, SCOPE_KEYS
 from labelmon.config.fields import DATASET_NAME, DURATION, FLAG, LABEL, NUMBER, TEXT, URL, WHOLE
 from labelmon.config.places import ALERTING_KEYS, RECEIVER_KEYS, SECRET_KEYS, TIER_KEYS
@@ -87,6 +88,13 @@ def _dataset() -> Schema:
             "timezone": TEXT.schema,
             "classes": {"anyOf": [{"type": "array"}, _FILE]},
             "scale": {"enum": ["nominal", "ordinal"]},
+            "comparison": _object(
+                {
+                    "number": _object(dict.fromkeys(NUMBER_KEYS, TOLERANCE.schema)),
+                    **dict.fromkeys(("score", "equal"), TEXT.schema),
+                    **dict.fromkeys(("at_least", "at_most"), NUMBER.schema),
+                }
+            ),
             "schema_versions": {"type": "array"},
             "validators": {**_object(VALIDATORS_SCHEMA), "minProperties": 1},
             "relations": _object({name: _relation(roles.names) for name, roles in RELATIONS.items()}),

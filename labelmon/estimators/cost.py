@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from labelmon.check import Moment
-from labelmon.counts import OTHER, Counts
+from labelmon.check import Estimator, Moment
+from labelmon.counts import OTHER, ROWS, Counts
 from labelmon.estimators.breakdown import FEWEST, census, unknown
-from labelmon.estimators.proportion import wilson
+from labelmon.estimators.survey import weighted_share
 from labelmon.model import Estimate, State
 
 REASONS = ("missing", "zero", "negative")
@@ -52,21 +52,48 @@ def cost_per_correct(tables: Mapping[str, Counts], moment: Moment) -> tuple[Esti
     return tuple(found)
 
 
+def budget_spent(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+    """`budget_spent`, `budget` and `unbudgeted_cost`, from the sums of `amount`, `budget` and `unbudgeted`."""
+    del moment
+    if counts.rows == 0:
+        return (unknown("budget_spent", "no costs in the window"),)
+    amount, budget, open_ = (counts.total(column) or 0.0 for column in ("amount", "budget", "unbudgeted"))
+    beside = census("unbudgeted_cost", open_, counts.rows)
+    if budget <= 0:
+        return unknown("budget_spent", "no period in the window has a budget", counts.rows), beside
+    spent = census("budget_spent", (amount - open_) / budget, counts.rows)
+    return spent, census("budget", budget, counts.rows), beside
+
+
+def costs_by(key: str) -> Estimator:
+    """An estimator of `cost` under each value of `key` that has a name."""
+
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+        del moment
+        frame = counts.project((key,)).frame
+        named = frame[~frame[key].isin(["", OTHER])]
+        return tuple(
+            census("cost", float(amount), float(rows), {key: str(value)})
+            for value, rows, amount in zip(named[key], named[ROWS], named["amount"], strict=True)
+        )
+
+    return estimate
+
+
 def _per_correct(n: float, spent: float, audits: Counts) -> Estimate:
-    name, good, audited = "cost_per_correct_label", audits.total("good") or 0.0, audits.rows
-    if n == 0 or audited == 0:
-        return unknown(name, "no audits" if n else "no label carries a cost above 0")
-    if good == 0:
-        return unknown(name, "no audited label was right", audited, State.NOT_COMPUTABLE)
-    low, high = wilson(good, audited)
-    each = spent / n
-    few = audited < FEWEST
+    name = "cost_per_correct_label"
+    if n == 0 or audits.rows == 0:
+        return unknown(name, "no audits that were drawn at random" if n else "no label carries a cost above 0")
+    accuracy = weighted_share(audits, name)
+    if not accuracy.value:
+        return unknown(name, "no audited label was right", audits.rows, State.NOT_COMPUTABLE)
+    each, few = spent / n, audits.rows < FEWEST
     return Estimate(
         statistic=name,
-        value=each * audited / good,
-        low=each / high,
-        high=each / low if low > 0 else None,
-        n=audited,
+        value=each / accuracy.value,
+        low=each / accuracy.high if accuracy.high else None,
+        high=each / accuracy.low if accuracy.low else None,
+        n=audits.rows,
         state=State.INSUFFICIENT if few else State.OK,
-        reason=f"{audited:g} audits; need {FEWEST}" if few else "",
+        reason=f"{audits.rows:g} audits; need {FEWEST}" if few else "",
     )

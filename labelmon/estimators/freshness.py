@@ -48,3 +48,22 @@ def last_seen(newest: str, statistic: str, noun: str) -> Estimator:
         return (census(statistic, moment.at - latest / 1000, counts.rows),)
 
     return estimate
+
+
+def oldest_by(oldest: str, statistic: str, noun: str) -> Estimator:
+    """An estimator: the age in seconds of the oldest row, whole and by key; column `oldest` is its instant in ms."""
+
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+        earliest = counts.total(oldest)
+        if earliest is None:
+            return (unknown(statistic, f"no {noun}"),)
+        found = [census(statistic, moment.at - earliest / 1000, counts.rows)]
+        for key in counts.keys:
+            frame = counts.project((key,)).frame
+            for value, rows, first in zip(frame[key], frame[ROWS], frame[oldest], strict=True):
+                if value:
+                    labels = {LABEL_OF.get(key, key): str(value)}
+                    found.append(census(statistic, moment.at - first / 1000, rows, labels))
+        return tuple(found)
+
+    return estimate

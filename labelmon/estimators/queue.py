@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labelmon.check import Estimator, Moment, quantile_column
-from labelmon.counts import Counts
+from labelmon.counts import OTHER, ROWS, Counts
 from labelmon.estimators.breakdown import census, unknown
 from labelmon.model import Estimate, State
 
@@ -34,5 +34,18 @@ def queue_ages(since: str, quantiles: tuple[float, ...], size: str) -> Estimator
         if oldest is not None and quantiles:
             found.append(census("age_max_seconds", moment.at - oldest / 1000, waiting))
         return tuple(found)
+
+    return estimate
+
+
+def sizes_by(key: str, size: str) -> Estimator:
+    """An estimator of the queue's `size` under each known value of `key`."""
+
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:  # noqa: ARG001
+        frame = counts.project((key,)).frame
+        known = frame[~frame[key].isin(["", OTHER])]
+        return tuple(
+            census(size, float(n), float(n), {key: str(v)}) for v, n in zip(known[key], known[ROWS], strict=True)
+        )
 
     return estimate

@@ -28,6 +28,7 @@ from sqlalchemy.types import TypeEngine
 
 from labelmon.model import Relation
 from labelmon.roles import RELATIONS, Kind
+from labelmon.stores.compared import NUMBERS
 from labelmon.stores.dialects import Dialect
 from labelmon.stores.series import Series, derived, roles_read
 
@@ -46,7 +47,7 @@ Types = Mapping[str, Mapping[str, str]]  # relation name -> column -> engine typ
 def wanted_roles(series: Series) -> tuple[str, ...]:
     """The roles that a series reads or groups by."""
     judged = series.schema_roles if series.judges_schema else ()
-    named = (*roles_read(series.table, series.where), *series.keys, *series.scope, *judged)
+    named = (*roles_read(series.table, series.where, series.comparison), *series.keys, *series.scope, *judged)
     return tuple(role for role in dict.fromkeys(named) if not derived(role))
 
 
@@ -67,6 +68,9 @@ def column_of(source: FromClause, relation: Relation, role: str) -> ColumnElemen
 
 def read_role(series: Series, dialect: Dialect, types: Types, source: FromClause, role: str) -> ColumnElement[Any]:
     """`role_of` in the series' relation; where the check can do without the role, what it then reads as."""
+    if base := NUMBERS.get(role):
+        column_ = column_of(source, series.relation, base)
+        return dialect.number(column_, types[series.relation.name][series.relation.columns[base]])
     if role in series.relation.columns:
         return role_of(series.relation, dialect, types, source, role)
     type_, value = _TYPES[RELATIONS[series.relation.name].kind(role)], series.check.optional[role]

@@ -17,17 +17,18 @@ from labelmon.check import (
     Column,
     Event,
     Expression,
-    GaugeSlo,
     Item,
     Part,
     Snapshot,
+    Stages,
     TimeKind,
     Vote,
 )
 from labelmon.counts import Op
 from labelmon.durations import format_duration
-from labelmon.model import DAY, HOUR, Dataset, Objective, Relation, Rule, RuleKind
-from labelmon.roles import INSTANTS, RELATIONS
+from labelmon.model import DAY, HOUR, Comparison, Dataset, Objective, Relation, Rule, RuleKind
+from labelmon.roles import INSTANTS, LABEL_ROLES
+from labelmon.stores.compared import NUMBERS, VERDICTS, verdict
 
 # What a row offers beside its roles (see labelmon.check.Row).
 DERIVED = frozenset(
@@ -36,6 +37,7 @@ DERIVED = frozenset(
         "deadline_ms",
         "first_label_ms",
         "settled_ms",
+        "until_ms",
         "classes",
         "partner_known",
         "partner_first_ms",
@@ -43,6 +45,7 @@ DERIVED = frozenset(
         "kept",
         "rules_judged",
         "rules_broken",
+        *VERDICTS,
         "votes",
         "good",
         *DERIVED_KEYS,
@@ -87,6 +90,7 @@ class Series:
     part: str = ""
     partner: Relation | None = None
     untimed: bool = False
+    comparison: Comparison | None = None
     others: Mapping[str, Relation] = field(default_factory=dict, repr=False)  # what parts may count instead
 
     @property
@@ -122,7 +126,7 @@ class Series:
         """Seconds of its finest buckets where they are larger than the dataset's: people by the day."""
         if self.part:
             return DAY
-        return HOUR if self.check.history else None
+        return HOUR if self.check.history or self.check.hourly else None
 
     @property
     def name(self) -> str:
@@ -184,13 +188,16 @@ class Series:
             "settle": self.settle,
             "overlap": self.overlap,
             "time": repr(self.time),
-            "counts": {name: [str(c.expression(Recorder())), c.op, c.quantiles] for name, c in self.counts.items()},
-            "where": str(self.where(Recorder())) if self.where else "",
+            "counts": {
+                name: [str(c.expression(Recorder(self.comparison))), c.op, c.quantiles]
+                for name, c in self.counts.items()
+            },
+            "where": str(self.where(Recorder(self.comparison))) if self.where else "",
         }
         if self.check.optional:
             said["optional"] = sorted(self.check.optional.items())
         if isinstance(self.time, Vote) and self.check.where:
-            said["among"] = str(self.check.where(Recorder()))
+            said["among"] = str(self.check.where(Recorder(self.comparison)))
         text = json.dumps(said, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -198,12 +205,16 @@ class Series:
 class Recorder:
     """A row that notes which roles an expression reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, comparison: Comparison | None = None) -> None:
         self.read: dict[str, None] = {}
+        self._comparison = comparison
 
     def __getattr__(self, role: str) -> ColumnElement[Any]:
         if role.startswith("__"):
             raise AttributeError(role)
+        if role in VERDICTS:
+            self.read[role] = None
+            return verdict(role, self, self._comparison)
         self.read[role] = None
         return column(role)
 
@@ -217,13 +228,16 @@ def reads(table: Check | Part, derived_roles: set[str]) -> bool:
     return bool(derived_roles & recorder.read.keys())
 
 
-def _judges_rules(check: Check) -> bool:
+def judges_rules(check: Check) -> bool:
+    """Whether a check holds rows to the rules that their dataset declares."""
     return reads(check, {"kept", "rules_judged", "rules_broken"})
 
 
-def roles_read(table: Check | Part, where: Expression | None = None) -> tuple[str, ...]:
+def roles_read(
+    table: Check | Part, where: Expression | None = None, comparison: Comparison | None = None
+) -> tuple[str, ...]:
     """The roles that a table's expressions read, derived ones left out."""
-    recorder = Recorder()
+    recorder = Recorder(comparison)
     expressions: list[Callable[[Any], ColumnElement[Any]]] = [c.expression for c in table.counts.values()]
     if chosen := where or table.where:
         expressions.append(chosen)
@@ -247,60 +261,10 @@ def derived(role: str) -> bool:
     return role in DERIVED or role.startswith(PARTNER)
 
 
-def why_off(check: Check, dataset: Dataset) -> str:
-    """Why `check` cannot run on `dataset`; '' if it can."""
-    return (
-        _missing(check, dataset) or _unruled(check, dataset) or _unjoinable(check, dataset) or _untimely(check, dataset)
-    )
-
-
-def _missing(check: Check, dataset: Dataset) -> str:
-    """Relations, roles and classes that a dataset does not declare."""
-    missing = []
-    read = ((check.relation, role) for role in roles_read(check) if role not in check.optional)
-    joined = partner_roles(check, check.where)
-    if joined:
-        joined = (*joined, INSTANTS[check.partner])
-    for name, role in (*check.required_roles, *read, *((check.partner, role) for role in joined)):
-        relation = dataset.relations.get(name)
-        if relation is None:
-            missing.append(f"relation {name}")
-        elif role not in relation.columns and role in RELATIONS[name].names:
-            missing.append(f"role {name}.{role}")
-    if reads(check, {"in_schema"}) and not dataset.classes:
-        missing.append("the dataset's classes")
-    return "needs " + ", ".join(dict.fromkeys(missing)) if missing else ""
-
-
-def _unruled(check: Check, dataset: Dataset) -> str:
-    """Rules that nobody declared, or that somebody else checks."""
-    if not _judges_rules(check):
-        return ""
-    if "validations" in dataset.relations:
-        return "relation validations is mapped: what its checks found is counted instead"
-    return "" if dataset.validators else "needs the dataset's validators"
-
-
-def _unjoinable(check: Check, dataset: Dataset) -> str:
-    """A join across two stores."""
-    relation = dataset.relations[check.relation]
-    for name in (*(("labels",) if check.needs_labels else ()), *filter(None, (check.partner,))):
-        other = dataset.relations[name]
-        if other.store != relation.store:
-            return f"needs {check.relation} and {name} in one store, got {relation.store} and {other.store}"
-    return ""
-
-
-def _untimely(check: Check, dataset: Dataset) -> str:
-    """A time that no column holds."""
-    relation, labels = dataset.relations[check.relation], dataset.relations.get("labels")
-    if labels and check.time.kind == "deadline" and not {"labeled_at", "stored_at"} & set(labels.columns):
-        return "needs role labels.labeled_at or labels.stored_at"
-    if isinstance(check.time, Item) and "labeled_at" not in relation.columns:
-        windows = {objective.window for objective in dataset.objectives.get(check.name, ())}
-        if not isinstance(check.slo, GaugeSlo) or windows - {None}:
-            return "needs role labels.labeled_at; without times a gauge's objective must have window: all"
-    return ""
+def reads_classes(table: Check | Part, time: TimeKind) -> bool:
+    """Whether rows are told apart or held to a schema by the class of a label."""
+    keys = {key.removeprefix(PARTNER) for key in table.keys}
+    return bool(keys & {*LABEL_ROLES, "offending"}) or isinstance(time, Vote) or reads(table, {"in_schema"})
 
 
 def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
@@ -309,7 +273,7 @@ def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
     quantiles = any(c.quantiles for c in check.counts.values())
     scope = {k: v for k, v in objective.scope.items() if k != "within"} if quantiles else {}
     item = isinstance(check.time, Item)
-    rules = dataset.validators if _judges_rules(check) else ()
+    rules = dataset.validators if judges_rules(check) else ()
     partner = "items" if any(rule.kind is RuleKind.KNOWN_ITEMS for rule in rules) else check.partner
     return Series(
         dataset=dataset.name,
@@ -324,10 +288,17 @@ def series_for(check: Check, dataset: Dataset, objective: Objective) -> Series:
         within=objective.within if check.time.kind == "deadline" else None,
         settle=objective.settle if item else 0.0,
         overlap=objective.overlap if item else 2,
-        partner=dataset.relations[partner] if partner else None,
+        partner=dataset.relations[partner] if partner else _last_stage(check, dataset),
+        comparison=dataset.comparison,
         others=dataset.relations if any(part.relation or part.partner for part in check.parts) else {},
         untimed=item and "labeled_at" not in relation.columns,
     )
+
+
+def _last_stage(check: Check, dataset: Dataset) -> Relation | None:
+    """The validations that end an item's way, where there are some beside its labels."""
+    found = dataset.relations.get("validations") if isinstance(check.time, Stages) else None
+    return found if found and found.store == dataset.relations[check.relation].store else None
 
 
 def part_series(whole: Series) -> list[Series]:
@@ -339,7 +310,12 @@ def part_series(whole: Series) -> list[Series]:
         joined = partner_roles(part, part.where)
         if relation is None or (joined and not _joins(relation, partner, joined)):
             continue
-        roles = {role for role in (*part.keys, *roles_read(part)) if not derived(role)} - set(whole.check.optional)
+        if whole.comparison and reads_classes(part, part.time or whole.check.time):
+            continue
+        if part.compares and not whole.comparison:
+            continue
+        read = (NUMBERS.get(role, role) for role in roles_read(part, comparison=whole.comparison))
+        roles = {role for role in (*part.keys, *read) if not derived(role)} - set(whole.check.optional)
         if isinstance(part.time, Event):
             roles.add(part.time.instant)
         if roles <= set(relation.columns):

@@ -26,10 +26,11 @@ from sqlalchemy import (
     select,
 )
 
-from labelmon.check import PARTNER, Deadline, Event, Item, Snapshot, Vote, quantile_column
+from labelmon.check import PARTNER, Deadline, Event, Item, Snapshot, Stages, Vote, quantile_column
 from labelmon.counts import BUCKET, OTHER, ROWS
 from labelmon.model import Relation
 from labelmon.roles import CLASS_ROLES, INSTANTS
+from labelmon.stores.compared import VERDICTS, verdict
 from labelmon.stores.dialects import Dialect
 from labelmon.stores.firsts import firsts_of
 from labelmon.stores.folds import item_fold
@@ -37,6 +38,7 @@ from labelmon.stores.ratings import ratings_of
 from labelmon.stores.rows import Types, column_of, filters_of, read_role, role_of, same_item, source_of, wanted_roles
 from labelmon.stores.rules import VALIDATOR, by_rule, judged, rules_counted
 from labelmon.stores.series import Series, Span, partner_roles, reads
+from labelmon.stores.stages import stage_rows
 from labelmon.stores.votes import votes_of
 
 YEAR_2000_MS = 946_684_800_000
@@ -51,7 +53,7 @@ def statement(series: Series, dialect: Dialect, types: Types, span: Span, at_ms:
     rows = _rows(series, dialect, types, span, at_ms)
     view = _View(rows, at_ms, series)
     conditions = [rows.c.t >= span.start_ms, rows.c.t < span.end_ms, rows.c.t <= at_ms]
-    if series.where is not None and VALIDATOR not in series.keys:  # each rule leaves out other rows
+    if series.where is not None and VALIDATOR not in series.keys:  # which rows count is each rule's own to say
         conditions.append(series.where(view))
     conditions += [rows.c[key] == value for key, value in series.scope.items()]
     if any(c.quantiles for c in series.counts.values()):
@@ -126,6 +128,8 @@ class _View:
             return self._rows.c[f"kept_{self._rule}"]
         if role in {"rules_judged", "rules_broken"}:
             return rules_counted(self._rows, self._series.rules, broken=role == "rules_broken")
+        if role in VERDICTS:
+            return verdict(role, self, self._series.comparison)
         return self._rows.c[role]
 
     def _judged(self, what: str) -> ColumnElement[Any]:
@@ -143,7 +147,9 @@ class _View:
         return case(*wrong, else_=literal_column("''"))
 
 
-def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int) -> Subquery:
+def _rows(  # noqa: PLR0911  one time kind, one return
+    series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int
+) -> Subquery:
     """The inner query: `t` (the instant that decides the bucket, ms) and the roles the check reads."""
     match series.time:
         case Event(instant=role):
@@ -153,6 +159,8 @@ def _rows(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int
         case Deadline(start=role):
             delay = round((series.within or 0.0) * 1000)
             return _items(series, dialect, types, (span.start_ms - delay, span.end_ms - delay), at_ms, role, delay)
+        case Stages():
+            return stage_rows(series, dialect, types, at_ms)
         case Snapshot(since=role):
             return _items(series, dialect, types, (0, at_ms + 1), at_ms, role, 0)
         case Item(pairs=True):

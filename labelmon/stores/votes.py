@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Subquery, case, func, select
 
+from labelmon.stores.compared import VERDICTS, verdict
 from labelmon.stores.dialects import Dialect
 from labelmon.stores.folds import item_fold
 from labelmon.stores.rows import Types, column_of, filters_of, read_role, source_of
@@ -21,6 +22,8 @@ class _Roles:
         self._given = series, dialect, types, source
 
     def __getattr__(self, role: str) -> ColumnElement[Any]:
+        if role in VERDICTS:
+            return verdict(role, self, self._given[0].comparison)
         return read_role(*self._given, role)
 
 

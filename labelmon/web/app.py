@@ -24,6 +24,8 @@ class Service(Protocol):
 
     def status(self) -> dict[str, object]: ...
 
+    def gate(self, dataset: str, slo: str | None) -> tuple[int, dict[str, object]]: ...
+
     def runbooks(self) -> Mapping[str, str]: ...
 
 
@@ -71,6 +73,12 @@ def create_app(service: Service, *, lifecycle: bool) -> FastAPI:  # noqa: C901  
     def status() -> JSONResponse:
         """Every dataset with its checks, measurements and objectives, and why what is off is off."""
         return JSONResponse(service.status())
+
+    @app.get("/api/v1/gate/{dataset}")
+    def gate(dataset: str, slo: str | None = None) -> JSONResponse:
+        """May a rollout go on? 200 to go, 503 to pause while a budget burns, 424 when nobody can know."""
+        code, body = service.gate(dataset, slo)
+        return JSONResponse(body, status_code=code)
 
     @app.get("/runbooks/{name}", response_class=PlainTextResponse)
     def runbook(name: str) -> Response:

@@ -1,10 +1,11 @@
 """Runs every opt-in check and writes docs/proof.json and docs/proof.md; `--stale` prints figures older than their code.
 
-python -m tests.benchmarks.prove [--stale]
+python -m tests.benchmarks.prove [--only NAME ...] [--stale]
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -100,9 +101,12 @@ def git(*arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def prove() -> int:
-    found, worst = {}, 0
+def prove(only: list[str]) -> int:
+    known = json.loads(PROOF.read_text()) if PROOF.exists() else {}
+    found, worst = {proof.name: known[proof.name] for proof in PROOFS if proof.name in known}, 0
     for proof in PROOFS:
+        if proof.name not in only:
+            continue
         command = [sys.executable, "-m", proof.module, *proof.arguments]
         print(f"proving {proof.name} ...", flush=True)
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -157,5 +161,14 @@ def stale() -> int:
     return 0
 
 
+def main() -> int:
+    names = [proof.name for proof in PROOFS]
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.prove", description=__doc__)
+    parser.add_argument("--stale", action="store_true", help="print figures older than their code; prove nothing")
+    parser.add_argument("--only", choices=names, nargs="+", default=names, help="prove these; keep the others' figures")
+    asked = parser.parse_args()
+    return stale() if asked.stale else prove(asked.only)
+
+
 if __name__ == "__main__":
-    sys.exit(stale() if "--stale" in sys.argv[1:] else prove())
+    sys.exit(main())

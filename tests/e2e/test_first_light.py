@@ -34,7 +34,7 @@ alerting:
   keep_firing: 3s
   threshold_hold: 2s
   stale_after: 5s
-  gone_after: 5s
+  gone_after: 10s  # Prometheus takes some 6 s to its first scrape
   evaluation_interval: 1s
   page_group_wait: 1s
   page_group_interval: 1s

@@ -16,7 +16,8 @@ from labelmon.model import Relation, StoreSpec
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.reading import describe, read_counts
 from labelmon.stores import Series, Span, open_store
-from labelmon.stores.series import part_series, series_for, why_off
+from labelmon.stores.needs import why_off
+from labelmon.stores.series import part_series, series_for
 from tests.world import dataset, relation, target
 
 SPAN = Span(start_ms=0, end_ms=10_000, width=None)

@@ -16,7 +16,8 @@ from labelmon.checks import check_named
 from labelmon.counts import OTHER
 from labelmon.estimators.schema import meant_class
 from labelmon.stores import Span
-from labelmon.stores.series import part_series, series_for, why_off
+from labelmon.stores.needs import why_off
+from labelmon.stores.series import part_series, series_for
 from tests.stores.test_pushdown import DAY_MS, Put, counted, put, text  # noqa: F401  put is a fixture
 from tests.world import dataset, relation, target
 

@@ -21,6 +21,7 @@ from labelmon.estimators.drift import Mixes, divergences
 from labelmon.estimators.kappa import pairwise_kappa
 from labelmon.estimators.sources import errors_by_source
 from labelmon.model import Estimate
+from tests.benchmarks.calibration.delays import draw_delay
 from tests.benchmarks.calibration.rules import draw_rules
 
 Rng = np.random.Generator
@@ -330,13 +331,6 @@ FAMILIES = (
         draw=draw_f1,
     ),
     Family(
-        name="rules",
-        says="Wilson's interval on checks / design effect; four rules judge four labels in five, a share of the faults "
-        "breaks all rules of a label together",
-        grid={"n": (300, 1000, 5000), "broken": (0.02, 0.05, 0.2), "together": (0.0, 0.5, 1.0)},
-        draw=draw_rules,
-    ),
-    Family(
         name="differences",
         says="Newcombe's interval of the difference of two error rates, n audits each",
         grid={"n": (100, 300), "machine": (0.05, 0.4), "human": (0.05, 0.1)},
@@ -372,6 +366,19 @@ FAMILIES = (
         says="The cost of a correct label from n audits",
         grid={"n": (100, 500), "p": (0.7, 0.9, 0.95)},
         draw=draw_cost,
+    ),
+    Family(
+        name="delays",
+        says="Percentiles of n latencies (0 exponential, 1 lognormal), arrivals even over so many medians, pending ones censored",
+        grid={"n": (150, 400, 1000), "shape": (0, 1), "reach": (12, 40)},
+        draw=draw_delay,
+        speaks_for=("p99_seconds", "stage_p50_seconds", "stage_p95_seconds", "stage_p99_seconds"),
+    ),
+    Family(
+        name="rules",
+        says="n labels under five rules each; a share of bad labels breaks most of them",
+        grid={"n": (200, 1000, 5000), "bad": (0.02, 0.1, 0.3)},
+        draw=draw_rules,
     ),
 )
 
