@@ -159,7 +159,8 @@ class Part:
 
     It is counted by the day. `time`, `relation` and `partner` are the check's own unless given. Estimates that carry a
     person's pseudonym in their labels are shown on pages, in the API and in tickets, and never become metrics.
-    `most` keeps only so many groups of a bucket, those with most rows.
+    `most` keeps only so many groups of a bucket, those with most rows. With `history` an estimator or combiner is
+    handed the objective's window by `bucket`, the start of each day (UTC) in seconds, to set its days apart.
     """
 
     name: str
@@ -171,6 +172,7 @@ class Part:
     time: TimeKind | None = None
     where: Expression | None = None
     most: int | None = None
+    history: bool = False
 
     @property
     def ops(self) -> dict[str, Op]:
