@@ -42,7 +42,7 @@ def stand_apart(
     worst : everybody's places, the worst first, out of the p-values alone; by these where not given
     """
     everybody = np.arange(people)
-    alone = [against(everybody[everybody != i])(i) for i in everybody]
+    alone = [against(everybody[everybody != i])(i) for i in range(people)]
     order = np.argsort(alone, kind="stable") if worst is None else worst(alone)
     for size in range(people // 4, 0, -1):
         suspects, rest = order[:size], order[size:]
@@ -88,11 +88,14 @@ def too_few(statistic: str, known: int, needed: str) -> Estimate | None:
     return unknown(statistic, f"{known} annotators with {needed}; need {FEWEST_PEERS + 1} to compare")
 
 
-def flagged_by_any(statistic: str, tests: Sequence[str], found: Sequence[Estimate]) -> Estimate:
-    """How many people some test flags: `tests` are its counts of people and its flags of one. Unknown if no test ran."""
-    counted = [e for e in found if e.statistic in tests and not e.labels]
+def flagged_by_any(statistic: str, tests: Sequence[str], found: Sequence[Estimate], flags: Sequence[str]) -> Estimate:
+    """How many people the tests flag together, each one once; unknown if none ran.
+
+    Among the estimates `found`, `tests` are the numbers of people and `flags` what is said of each one.
+    """
+    counted = [e for e in found if e.statistic in tests]
     ran = [e for e in counted if e.value is not None]
     if not ran:
         return unknown(statistic, "; ".join(dict.fromkeys(e.reason for e in counted)))
-    who = {e.labels["annotator"] for e in found if e.statistic in tests and e.labels and e.value}
+    who = {e.labels["annotator"] for e in found if e.statistic in flags and e.value}
     return census(statistic, float(len(who)), max(e.n for e in ran))

@@ -37,10 +37,9 @@ def merge_rare(*tables: Array) -> tuple[Array, ...]:
 def changed(newest: Array, earlier: Array) -> tuple[list[float], list[bool], Array]:
     """Of each one the adjusted p-value of the newest mix given the own earlier one, a flag, and the distance.
 
-    Arrays of shape (people, classes). The earlier mix is moved as the peers' mixes moved in the same time, so that a
-    shift that everybody shares flags nobody. Distances are total variation.
+    Arrays of shape (people, classes), from `merge_rare`. The earlier mix is moved as the peers'
+    mixes moved in the same time, so that a shift that everybody shares flags nobody. Distances are total variation.
     """
-    newest, earlier = merge_rare(newest, earlier)
     n, m = newest.sum(axis=1), earlier.sum(axis=1)
 
     def expected(rest: Index) -> Array:
@@ -56,9 +55,8 @@ def changed(newest: Array, earlier: Array) -> tuple[list[float], list[bool], Arr
 def odd(labels: Array) -> tuple[list[float], list[bool], Array]:
     """Of each one the adjusted p-value of the own mix among those of the peers, a flag, and the distance from theirs.
 
-    `labels` has shape (people, classes); every peer's mix weighs alike.
+    `labels` has shape (people, classes), from `merge_rare`; every peer's mix weighs alike.
     """
-    (labels,) = merge_rare(labels)
     n = labels.sum(axis=1)
     shares = labels / n[:, None]
     return _apart(labels, lambda rest: np.tile(shares[rest].mean(axis=0), (len(n), 1)), n, FROM_PEERS)

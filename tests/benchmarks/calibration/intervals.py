@@ -21,6 +21,7 @@ from labelmon.estimators.drift import Mixes, divergences
 from labelmon.estimators.kappa import pairwise_kappa
 from labelmon.estimators.sources import errors_by_source
 from labelmon.model import Estimate
+from tests.benchmarks.calibration.behaviour import draw_seconds
 
 Rng = np.random.Generator
 Cell = Mapping[str, float]
@@ -364,6 +365,12 @@ FAMILIES = (
         says="The cost of a correct label from n audits",
         grid={"n": (100, 500), "p": (0.7, 0.9, 0.95)},
         draw=draw_cost,
+    ),
+    Family(
+        name="pace",
+        says="The median of n times of an annotator, out of a histogram",
+        grid={"n": (50, 200, 1000), "spread": (0.5, 1.0), "skew": (0, 1)},
+        draw=draw_seconds,
     ),
 )
 
