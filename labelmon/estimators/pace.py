@@ -14,8 +14,9 @@ from labelmon.estimators.multiplicity import benjamini_hochberg
 BOUNDS = tuple(round(2 ** (half / 2), 3) for half in range(-4, 25))
 FEWEST_TIMED = 50
 LIMIT = 0.003
-# Honest people's typical times differ by a quarter at least, whatever a handful of peers happens to show.
-LEAST_SPREAD = 0.25
+# Honest people's typical times differ by a third or so, which counts as much as some degrees of freedom of peers do: a
+# handful of them says little.
+USUAL_SPREAD, USUAL_KNOWN = 0.35, 6.0
 FAST, SLOW = 1 / 3, 3.0  # times the peers' typical time: what is worth a talk
 NORMAL_MAD = 0.6745  # the median absolute deviation of a standard normal
 # The median absolute deviation tells of a spread what so large a share of the values would in a standard deviation.
@@ -52,7 +53,7 @@ def outpaced(typical: Sequence[float]) -> tuple[list[float], list[bool], list[fl
     """Adjusted p-values and flags of who is far faster than the others, and the same of who is far slower.
 
     `typical` are everybody's seconds. On a log scale each is held against the median of the others in units of their
-    median absolute deviation, which a quarter of robots would not move, by Student's t.
+    median absolute deviation, weighed with a usual one, by Student's t: a few robots do not hide each other.
 
     References
     ----------
@@ -61,14 +62,15 @@ def outpaced(typical: Sequence[float]) -> tuple[list[float], list[bool], list[fl
     from scipy.special import stdtr  # noqa: PLC0415  heavy, and only here
 
     logs = np.log(np.asarray(typical))
+    told = MAD_EFFICIENCY * (len(logs) - 1)
     away, units = np.empty(len(logs)), np.empty(len(logs))
     for i in range(len(logs)):
         others = np.delete(logs, i)
         middle = float(np.median(others))
-        spread = max(LEAST_SPREAD, float(np.median(np.abs(others - middle))) / NORMAL_MAD)
+        spread = float(np.median(np.abs(others - middle))) / NORMAL_MAD
         away[i] = logs[i] - middle
-        units[i] = away[i] / spread
-    df = max(2.0, MAD_EFFICIENCY * (len(logs) - 1))
+        units[i] = away[i] / sqrt((USUAL_KNOWN * USUAL_SPREAD**2 + told * spread**2) / (USUAL_KNOWN + told))
+    df = USUAL_KNOWN + told
     fast = benjamini_hochberg([float(p) for p in stdtr(df, units)])
     slow = benjamini_hochberg([float(p) for p in stdtr(df, -units)])
     return (

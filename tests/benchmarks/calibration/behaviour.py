@@ -108,10 +108,10 @@ ROUNDS: Mapping[str, tuple[Round, float]] = {
     "gold_failing": (gold, 0.95),
     "odd_mix": (odd_mix, 0.95),
     "changed_mix": (changed_mix, 0.9),
-    "fast, normal": (pace(1, 0.1, normal), 0.85),
-    "fast, heavy tail": (pace(1, 0.1, heavy), 0.85),
-    "slow, normal": (pace(3, 10.0, normal), 0.85),
-    "slow, heavy tail": (pace(3, 10.0, heavy), 0.85),
+    "fast, normal": (pace(1, 0.1, normal), 0.95),
+    "fast, heavy tail": (pace(1, 0.1, heavy), 0.95),
+    "slow, normal": (pace(3, 10.0, normal), 0.95),
+    "slow, heavy tail": (pace(3, 10.0, heavy), 0.95),
 }
 
 
