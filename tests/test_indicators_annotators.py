@@ -243,6 +243,40 @@ def test_a_shift_of_everybody_and_rare_classes_flag_nobody() -> None:
 
     assert merge_rare(newest, earlier)[0].shape == (12, 4)
     assert changed(*merge_rare(newest, earlier))[1] == [False] * 12
+    newest[0] = [20, 25, 55, 0, 0]  # less of the first class like all, but not for the second
+    assert changed(*merge_rare(newest, earlier))[1] == [True] + [False] * 11
+
+
+def test_errors_that_everybody_makes_more_of_are_as_usual() -> None:
+    full = np.ones(12)
+    record = Record(errors=4 * full, audits=100 * full, new_errors=6 * full, new_audits=40 * full)
+
+    p_values, flags = worsened(record)
+
+    assert min(p_values) > 0.3  # without the move it would be far smaller
+    assert flags == [False] * 12
+
+
+def test_what_is_certain_but_small_is_not_worth_a_talk() -> None:
+    """Peers alike to the second; one takes twice their time, and another half."""
+    typical = [30.0] * 39 + [80.0, 12.0]
+
+    fast_p, fast, slow_p, slow = outpaced(typical)
+
+    assert not any(fast + slow)
+    assert outpaced([30.0] * 39 + [95.0])[3][39]
+    assert outpaced([30.0] * 39 + [9.0])[1][39]
+    assert min(*fast_p, *slow_p) < 0.01
+
+
+def test_a_median_between_bounds_is_known_better_than_one_that_is_counted() -> None:
+    """Half of 400 in one class: of p w (1 - w) = 1/8 of the variance 1/4 is spared."""
+    below = np.array([100.0] * 14 + [300.0] + [400.0] * (len(BOUNDS) - 14))
+
+    middle, low, _ = typical_seconds(below)
+
+    share = 1.96 * (0.125 / 400) ** 0.5
+    assert np.log(middle / low) == pytest.approx(share / 0.5 * np.log(BOUNDS[14] / BOUNDS[13]))
 
 
 def test_everybody_is_held_against_the_others_only() -> None:
