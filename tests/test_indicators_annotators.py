@@ -198,7 +198,7 @@ def test_p_values_are_those_of_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
         chi = 800 * ((np.sqrt(shares) - np.sqrt(mix)) ** 2).sum(axis=1)
         spread = max(mixes.LEAST_SPREAD, (chi[rest] - 2).sum() / (2 * 200 * 8))
         units = chi / 2 / (1 + 200 * spread)
-        known = min(2.0, max(1.0, 1.4 / ((units[rest] - 1) ** 2).mean()))
+        known = min(2.0, max(1.0, mixes.SATTERTHWAITE / ((units[rest] - 1) ** 2).mean()))
         alone.append(f.sf(units[i], known, 8 * known))
     assert min(odd(counts)[0]) == pytest.approx(min(9 * p / (1 + r) for r, p in enumerate(sorted(alone))), rel=1e-6)
 

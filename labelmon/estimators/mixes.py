@@ -16,6 +16,9 @@ from labelmon.estimators.apart import Array, Index, Tail, stand_apart
 FEWEST_LABELS = 50  # of the newest week
 FEWEST_EARLIER = 100
 LIMITS = (0.008, 0.002)
+# Degrees of freedom x variance of a chi-square over them: 2, and less since some people are more erratic than others
+# (with 2, up to 0.18 of 40 honest annotators whose unrest differs were flagged in a round).
+SATTERTHWAITE = 1.4
 RARE = 0.02  # classes with a smaller share of all labels count as one
 # Labels of a usual mix that a mix is weighed with, so that a class that somebody never had is not impossible.
 LIGHT = 10.0
@@ -83,7 +86,7 @@ def _apart(
         spread = max(LEAST_SPREAD, float((chi[rest] - df).sum() / (df * size[rest]).sum()))
         units = chi / df / (1 + spread * size)
         uneven = float(((units[rest] - 1) ** 2).mean())
-        known = min(float(df), max(1.0, 1.4 / max(uneven, 1e-9)))
+        known = min(float(df), max(1.0, SATTERTHWAITE / max(uneven, 1e-9)))
         far = _distance(shares, mix) >= least
         return lambda i: float(fdtrc(known, known * len(rest), units[i])) if far[i] else 1.0
 
