@@ -175,6 +175,8 @@ class Part:
     person's pseudonym in their labels are shown on pages, in the API and in tickets, and never become metrics.
     `most` keeps only so many groups of a bucket, those with most rows. One that `compares` is there only where the
     dataset declares how labels that are no classes compare. With `needs_labels` its items are joined as a check's.
+    With `history` an estimator or combiner is
+    handed the objective's window by `bucket`, the start of each day (UTC) in seconds, to set its days apart.
     """
 
     name: str
@@ -188,6 +190,7 @@ class Part:
     most: int | None = None
     needs_labels: bool = False
     compares: bool = False
+    history: bool = False
 
     @property
     def ops(self) -> dict[str, Op]:

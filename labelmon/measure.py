@@ -106,7 +106,7 @@ def _together(dataset: Dataset, points: Sequence[Point], now: float) -> list[Mea
         stamp = tuple((part, p.line.version, *_reach(p, now)) for part, p in sorted(group.items()) if part)
         slot = f"{COMBINED}{scope}"
         if slot not in whole.memo or whole.memo[slot][0] != stamp or not stamp:
-            tables = {part: p.line.counts(*_reach(p, now)).where(**p.keys_scope) for part, p in group.items()}
+            tables = {part: _counted(p, *_reach(p, now)).where(**p.keys_scope) for part, p in group.items()}
             made = combined(dataset, whole.check, whole.objective, tables, whole.sampled_at or now)
             whole.memo[slot] = (stamp, made)
         found += whole.memo[slot][1]
@@ -203,13 +203,16 @@ def _estimated(dataset: Dataset, point: Point, start: int, end: int, design_effe
     known = point.memo.get(scope)
     if series.grain and known and known[0] == stamp:
         return known[1]
-    if point.check.history and not series.part:
-        counts, at = point.line.history(start, end), float(end)
-    else:
-        counts, at = point.line.counts(start, end), point.sampled_at
+    at = float(end) if point.check.history and not series.part else point.sampled_at
+    counts = _counted(point, start, end)
     made = estimates(dataset, series, point.objective, counts.where(**point.keys_scope), at, design_effect)
     point.memo[scope] = (stamp, made)
     return made
+
+
+def _counted(point: Point, start: int, end: int) -> Counts:
+    """The counts of [start, end), by bucket where estimators tell buckets apart."""
+    return point.line.history(start, end) if point.series.by_bucket else point.line.counts(start, end)
 
 
 def _event_status(

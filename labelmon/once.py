@@ -12,7 +12,7 @@ from labelmon.errors import StoreError
 from labelmon.estimators.burn import budget_remaining
 from labelmon.estimators.proportion import sufficiency
 from labelmon.measure import DesignEffects, combined, estimates
-from labelmon.model import Dataset, Estimate, Measurement, SloStatus, State
+from labelmon.model import DAY, Dataset, Estimate, Measurement, SloStatus, State
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.reading import Target, describe, read_counts, targets_of
 from labelmon.stores import Span, Store
@@ -84,7 +84,8 @@ def span_of(target: Target, at: float, timezone: str = "UTC") -> Span:
         return Span(start_ms=0, end_ms=at_ms + 1, width=coarse_width(timezone))
     whole = window is None or series.is_snapshot
     start = 0 if window is None or series.is_snapshot else at_ms + 1 - window * 1000
-    return Span(start_ms=start, end_ms=at_ms + 1, width=None, whole=whole)
+    width = DAY if series.by_bucket else None
+    return Span(start_ms=start, end_ms=at_ms + 1, width=width, whole=whole)
 
 
 def _read(store: Store, target: Target, at: float, pseudonyms: Pseudonyms, timezone: str) -> Counts:
@@ -94,7 +95,7 @@ def _read(store: Store, target: Target, at: float, pseudonyms: Pseudonyms, timez
         types = describe(reader, series, {})
         counts = read_counts(reader, series, types, span_of(target, at, timezone), int(at * 1000), pseudonyms)
     counts = counts.where(**target.keys_scope)
-    if series.check.history and not series.part:
+    if series.by_bucket:
         return counts.in_seconds()
     return counts.project([key for key in counts.keys if key != BUCKET])
 

@@ -154,6 +154,7 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
                     "expires_at": some(day(27), "2027-01-01T00:00:00Z", None),
                     "tool": some("t", "", None),
                     "schema_version": some("v1", "v2", None),
+                    "started_at": some(labeled, day(when, 3), None),
                 }
             )
             rows["audits"].append(
@@ -171,6 +172,27 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
                     "cluster": some("c1", "c2", None),
                 }
             )
+        rows["labels"] += [
+            {
+                "item": f"{item}-{who}",
+                "label": some("x", "x", "y", "z") if who else some("y", "z"),
+                "labeled_at": f"{day(when, 20)[:14]}30:00Z",
+                "started_at": f"{day(when, 20)[:14]}{rng.randrange(25, 30)}:{rng.randrange(60):02d}Z",
+                "annotator": f"team{who}",
+            }
+            for who in range(6)
+        ]
+        rows["audits"] += [
+            {
+                "item": f"{item}-{who}",
+                "label": "x",
+                "truth": some("x", "x", "x", "y"),
+                "audited_at": day(when, 22),
+                "annotator": f"team{who}",
+                "gold": some(True, False),
+            }
+            for who in range(6)
+        ]
         rows["reviews"].append(
             {"item": item, "label": some("x", "y", None), "corrected_label": some("x", "y"), "reviewed_at": day(when)}
         )

@@ -328,6 +328,44 @@ def test_annotator_anomaly(tmp_path: Path) -> None:
     assert one(found, "flagged_annotators")["value"] == 0
 
 
+def test_annotator_behaviour(tmp_path: Path) -> None:
+    """Everybody got other work: a plain chi-square finds each of them odd, ours finds the one who clicks through."""
+    mixes = [
+        (60, 30, 10),
+        (50, 35, 15),
+        (70, 20, 10),
+        (55, 40, 5),
+        (45, 30, 25),
+        (65, 15, 20),
+        (50, 25, 25),
+        (2, 3, 95),
+    ]
+    labels = [
+        {
+            "item": f"{who}-{n}",
+            "label": "a" if n < a else "b" if n < a + b else "c",
+            "labeled_at": day(n % 27),
+            "started_at": day(n % 27).replace("12:00:00", "11:59:58" if who == 7 else f"11:59:{20 + who + n % 9:02d}"),
+            "annotator": f"a{who}",
+        }
+        for who, (a, b, _) in enumerate(mixes)
+        for n in range(100)
+    ]
+    total = [sum(column) for column in zip(*mixes, strict=True)]
+    accused = [
+        mix
+        for mix in mixes
+        if chi2_contingency([mix, [t - m for t, m in zip(total, mix, strict=True)]]).pvalue < 0.05 / len(mixes)
+    ]
+
+    found = once(tmp_path, {"labels": labels}, {"annotator_behaviour": {"at_most": 0}})
+
+    assert len(accused) >= 4
+    assert one(found, "odd_mix_annotators")["value"] == 1
+    assert one(found, "fast_annotators")["value"] == 1
+    assert one(found, "apart_annotators")["value"] == 1  # the same person, once
+
+
 def test_label_freshness(tmp_path: Path) -> None:
     """All labels fresh, because only five of a thousand carry an expiry."""
     labels = [

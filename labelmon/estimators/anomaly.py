@@ -9,75 +9,113 @@ from numpy.typing import NDArray
 
 from labelmon.check import Combiner, Moment
 from labelmon.counts import OTHER, ROWS, Counts
+from labelmon.estimators.apart import (
+    FEWEST_PEERS,
+    Index,
+    Tail,
+    by_person,
+    flagged_by_any,
+    newest_week,
+    stand_apart,
+    too_few,
+    verdicts,
+)
 from labelmon.estimators.breakdown import census, share, unknown
-from labelmon.estimators.multiplicity import benjamini_hochberg
+from labelmon.estimators.own_past import FEWEST_EARLIER, FEWEST_NEWEST, Record, worsened
 from labelmon.estimators.skill import fit_skill
 from labelmon.model import Estimate, State
 
 Array = NDArray[np.float64]
 FEWEST_AUDITS = 20
-FEWEST_PEERS = 4
 FALSE_DISCOVERY, OF_GROUPS = 0.022, 0.005
+TESTS = ("flagged_annotators", "gold_failing_annotators", "worsened_annotators")
+FLAGS = ("flagged", "gold_failing", "worsened")
 
 
 def judge(errors: Array, audits: Array) -> tuple[list[float], list[bool]]:
-    """Each annotator's p-value among peers, adjusted for all of them, and whether it is flagged.
+    """Each annotator's p-value among peers, adjusted for all of them, and whether it is flagged; see `stand_apart`."""
 
-    Everybody is held against the others. So that two bad annotators do not hide each other, the worst few, a quarter
-    at most, are also taken out together and held against the rest: the largest such group whose every member stands
-    apart is flagged.
-    """
-    everybody = np.arange(len(audits))
-    alone = [
-        fit_skill(errors[everybody != i], audits[everybody != i]).upper_tail(errors[i], audits[i]) for i in everybody
-    ]
-    worst = np.argsort(-errors / audits, kind="stable")
-    for size in range(len(audits) // 4, 0, -1):
-        suspects, rest = worst[:size], worst[size:]
-        if len(rest) < FEWEST_PEERS:
-            continue
+    def against(rest: Index) -> Tail:
         skill = fit_skill(errors[rest], audits[rest])
-        raw = list(alone)
-        for i in suspects:
-            raw[i] = skill.upper_tail(errors[i], audits[i])
-        adjusted = benjamini_hochberg(raw)
-        if all(adjusted[i] < (OF_GROUPS if size > 1 else FALSE_DISCOVERY) for i in suspects):
-            return adjusted, [bool(i in suspects) for i in everybody]
-    return benjamini_hochberg(alone), [False] * len(audits)
+        return lambda i: skill.upper_tail(errors[i], audits[i])
+
+    order = np.argsort(-errors / audits, kind="stable")
+    return stand_apart(len(audits), against, limits=(FALSE_DISCOVERY, OF_GROUPS), worst=lambda _: order)
 
 
-def annotators_at_fault(*, part: str, wrong: str) -> Combiner:
+def annotators_at_fault(*, part: str, wrong: str, gold: str = "") -> Combiner:
     """A combiner over the part's counts by `annotator`: how many are judged and flagged, and each one's figures.
 
     `error_rate` is the mean of the posterior of the annotator's error rate given peers and own audits, with its 95 %
-    credible interval; of who is flagged the share of the own audits with Wilson's.
+    credible interval; of who is flagged the share of the own audits with Wilson's. With a part for `gold` audits, and
+    counts by `bucket`, people are also held against peers on gold alone, and against their own past.
     """
 
     def combine(tables: Mapping[str, Counts], moment: Moment) -> tuple[Estimate, ...]:
-        del moment
         counts = tables.get(part)
-        frame = None if counts is None else counts.project(("annotator",)).frame
-        if frame is not None:
-            frame = frame[~frame["annotator"].isin(["", OTHER]) & (frame[ROWS] >= FEWEST_AUDITS)]
-        if frame is None or len(frame) < FEWEST_PEERS + 1:
-            known = 0 if frame is None else len(frame)
-            reason = f"{known} annotators with {FEWEST_AUDITS} audits or more; need {FEWEST_PEERS + 1} to compare"
-            return unknown("flagged_annotators", reason), census("judged_annotators", 0.0, known)
-        errors, audits = frame[wrong].to_numpy(float), frame[ROWS].to_numpy(float)
-        p_values, flags = judge(errors, audits)
-        people = [
-            one
-            for index, name in enumerate(frame["annotator"])
-            for one in _person(str(name), index, errors, audits, p_values[index], flagged=flags[index])
-        ]
-        n = float(audits.sum())
-        return (
-            census("flagged_annotators", float(sum(flags)), n),
-            census("judged_annotators", float(len(flags)), n),
-            *people,
-        )
+        found = [*_among_peers(counts, wrong)]
+        if gold:
+            found += _on_gold(tables.get(gold), wrong)
+            found += _against_past(counts, wrong, moment)
+            found.append(flagged_by_any("apart_annotators", TESTS, found, FLAGS))
+        return tuple(found)
 
     return combine
+
+
+def _among_peers(counts: Counts | None, wrong: str) -> tuple[Estimate, ...]:
+    frame = None if counts is None else counts.project(("annotator",)).frame
+    if frame is not None:
+        frame = frame[~frame["annotator"].isin(["", OTHER]) & (frame[ROWS] >= FEWEST_AUDITS)]
+    if frame is None or len(frame) < FEWEST_PEERS + 1:
+        known = 0 if frame is None else len(frame)
+        reason = f"{known} annotators with {FEWEST_AUDITS} audits or more; need {FEWEST_PEERS + 1} to compare"
+        return unknown("flagged_annotators", reason), census("judged_annotators", 0.0, known)
+    errors, audits = frame[wrong].to_numpy(float), frame[ROWS].to_numpy(float)
+    p_values, flags = judge(errors, audits)
+    people = [
+        one
+        for index, name in enumerate(frame["annotator"])
+        for one in _person(str(name), index, errors, audits, p_values[index], flagged=flags[index])
+    ]
+    n = float(audits.sum())
+    return (
+        census("flagged_annotators", float(sum(flags)), n),
+        census("judged_annotators", float(len(flags)), n),
+        *people,
+    )
+
+
+def _on_gold(counts: Counts | None, wrong: str) -> list[Estimate]:
+    """Errors on audits of items whose truth is known beforehand, each annotator's among those of the peers."""
+    if counts is None:
+        return [unknown("gold_failing_annotators", "no column says which audits are gold")]
+    people = by_person(counts.frame, (ROWS, wrong))
+    people = people[people[ROWS] >= FEWEST_AUDITS]
+    if few := too_few("gold_failing_annotators", len(people), f"{FEWEST_AUDITS} gold audits or more"):
+        return [few]
+    p_values, flags = judge(people[wrong].to_numpy(float), people[ROWS].to_numpy(float))
+    return verdicts("gold_failing_annotators", "gold_p_value", "gold_failing", people[ROWS], p_values, flags)
+
+
+def _against_past(counts: Counts | None, wrong: str, moment: Moment) -> list[Estimate]:
+    """Errors of the newest week, each annotator's against the own earlier ones in the window."""
+    needed = f"{FEWEST_NEWEST} audits in the newest week and {FEWEST_EARLIER} before it"
+    if counts is None or counts.frame.empty:
+        return [unknown("worsened_annotators", f"0 annotators with {needed}; need {FEWEST_PEERS + 1} to compare")]
+    newest = newest_week(counts, moment.at)
+    now, before = (by_person(counts.frame[rows], (ROWS, wrong)) for rows in (newest, ~newest))
+    both = now[now[ROWS] >= FEWEST_NEWEST].index.intersection(before[before[ROWS] >= FEWEST_EARLIER].index)
+    now, before = now.loc[both], before.loc[both]
+    if few := too_few("worsened_annotators", len(both), needed):
+        return [few]
+    record = Record(
+        errors=before[wrong].to_numpy(float),
+        audits=before[ROWS].to_numpy(float),
+        new_errors=now[wrong].to_numpy(float),
+        new_audits=now[ROWS].to_numpy(float),
+    )
+    return verdicts("worsened_annotators", "own_past_p_value", "worsened", now[ROWS], *worsened(record))
 
 
 def _person(

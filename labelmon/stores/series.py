@@ -122,6 +122,11 @@ class Series:
         return self.table.most if isinstance(self.table, Part) else None
 
     @property
+    def by_bucket(self) -> bool:
+        """Whether estimators are handed the counts by `bucket` rather than summed up."""
+        return self.table.history and not self.untimed
+
+    @property
     def grain(self) -> int | None:
         """Seconds of its finest buckets where they are larger than the dataset's: people by the day."""
         if self.part:

@@ -22,6 +22,7 @@ from labelmon.estimators.kappa import pairwise_kappa
 from labelmon.estimators.sources import errors_by_source
 from labelmon.model import Estimate
 from tests.benchmarks.calibration import confidence
+from tests.benchmarks.calibration.behaviour import draw_seconds
 from tests.benchmarks.calibration.delays import draw_delay
 from tests.benchmarks.calibration.rules import draw_rules
 
@@ -386,6 +387,12 @@ FAMILIES = (
         says="n labels under five rules each; a share of bad labels breaks most of them",
         grid={"n": (200, 1000, 5000), "bad": (0.02, 0.1, 0.3)},
         draw=draw_rules,
+    ),
+    Family(
+        name="pace",
+        says="The median of n times of an annotator, out of a histogram",
+        grid={"n": (50, 200, 1000), "spread": (0.5, 1.0), "skew": (0, 1)},
+        draw=draw_seconds,
     ),
 )
 
