@@ -11,6 +11,7 @@ from labelmon.estimators.multiplicity import benjamini_hochberg
 from tests.full_store import day, once, one
 
 SURE = {"concept_drift": {"at_most": 0.005, "baseline": "previous"}}
+END = "2026-03-01T00:00:00Z"
 NOW, BEFORE = {"x": (80, 40), "y": (30, 90), "rare": (5, 5)}, {"x": (120, 30), "y": (35, 100), "rare": (30, 3)}
 
 
@@ -18,7 +19,7 @@ def rows(now: dict[str, tuple[int, int]], before: dict[str, tuple[int, int]]) ->
     """A week and the week before: by predicted class, how many labels say x and y."""
     labels: list[dict[str, object]] = []
     predictions: list[dict[str, object]] = []
-    for week, (start, counts) in enumerate(((22, now), (15, before))):
+    for week, (start, counts) in enumerate(((21, now), (14, before))):
         for predicted, both in counts.items():
             for label, times in zip("xy", both, strict=True):
                 for n in range(times):
@@ -33,7 +34,7 @@ def rows(now: dict[str, tuple[int, int]], before: dict[str, tuple[int, int]]) ->
 
 
 def test_labels_given_the_last_prediction_before_them(tmp_path: Path) -> None:
-    found = once(tmp_path, rows(NOW, BEFORE), SURE)
+    found = once(tmp_path, rows(NOW, BEFORE), SURE, at=END)
 
     plain = [
         chi2_contingency([NOW[c], BEFORE[c]], correction=False, lambda_="log-likelihood").pvalue for c in ("x", "y")
@@ -67,7 +68,7 @@ def test_what_cannot_be_judged_is_said(
     state: str,
     reason: str,
 ) -> None:
-    found = once(tmp_path, rows(now, before), SURE)
+    found = once(tmp_path, rows(now, before), SURE, at=END)
 
     for statistic in ("kl_excess_nats", "drift_p_value"):
         m = one(found, statistic)

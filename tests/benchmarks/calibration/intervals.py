@@ -21,6 +21,7 @@ from labelmon.estimators.drift import Mixes, divergences
 from labelmon.estimators.kappa import pairwise_kappa
 from labelmon.estimators.sources import errors_by_source
 from labelmon.model import Estimate
+from tests.benchmarks.calibration import concept
 
 Rng = np.random.Generator
 Cell = Mapping[str, float]
@@ -364,6 +365,12 @@ FAMILIES = (
         says="The cost of a correct label from n audits",
         grid={"n": (100, 500), "p": (0.7, 0.9, 0.95)},
         draw=draw_cost,
+    ),
+    Family(
+        name="concept_drift",
+        says="The true divergence of labels given the prediction, a week of n labels of each of two classes, one of them moved",
+        grid={"n": (350, 1400, 7000), "classes": (3, 10), "moved": (0.1, 0.3, 0.6)},
+        draw=concept.draw,
     ),
 )
 
