@@ -140,6 +140,10 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
             | {"false_fail": some(True, False, None)}
         )
         rows["versions"].append({"item": item, "version": some("1", "2"), "label": some("x", "y"), "purpose": "train"})
+    for n in range(items):  # enough labels of one prediction to compare weeks
+        when = n % 28
+        rows["predictions"].append({"item": f"p{n}", "predicted": "x", "predicted_at": day(when, 1)})
+        rows["labels"].append({"item": f"p{n}", "label": some("x", "x", "y"), "labeled_at": day(when, 2)})
     rows["costs"] = [{"period": day(n), "amount": 10.0 + n} for n in range(28)]
     return rows
 
