@@ -147,14 +147,13 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
                     "label": some("x", "x", "y", "z", "None", "", None),
                     "labeled_at": labeled,
                     "stored_at": labeled,
-                    "started_at": some(day(when, 6), labeled, None),
+                    "started_at": some(day(when, 6), day(when, 3), labeled, None),
                     "annotator": some("p", "q", "r", None),
                     "label_source": some("human", "auto", None),
                     "cost": some(0.25, 1.0, 0.0, -1.0, None),
                     "expires_at": some(day(27), "2027-01-01T00:00:00Z", None),
                     "tool": some("t", "", None),
                     "schema_version": some("v1", "v2", None),
-                    "started_at": some(labeled, day(when, 3), None),
                 }
             )
             rows["audits"].append(
@@ -216,6 +215,10 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
     for name, roles in MORE.items():
         for row in rows[name]:
             row |= {role: more.choice(values) for role, values in roles.items()}
+    for n in range(items):  # enough labels of one prediction to compare weeks
+        when = n % 28
+        rows["predictions"].append({"item": f"p{n}", "predicted": "x", "predicted_at": day(when, 1)})
+        rows["labels"].append({"item": f"p{n}", "label": some("x", "x", "y"), "labeled_at": day(when, 2)})
     return rows
 
 

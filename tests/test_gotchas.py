@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -606,3 +607,39 @@ def test_label_cost_trend(tmp_path: Path) -> None:
     assert spent["2026-03"] / spent["2026-02"] == 0.1  # naive: labels have become cheap
     assert one(found, "cost_growth")["value"] == 2
     assert one(found, "monthly_cost_per_label", month="2026-03")["value"] == 2
+
+
+def labels_given_predictions(sure: Mapping[int, float], share: Mapping[int, float]) -> dict[str, list[dict[str, Any]]]:
+    """Five weeks of 60 items a day; by week, how many are predicted x and how often a label says what was predicted."""
+    labels, predictions = [], []
+    for back in range(35):
+        date = (datetime.fromisoformat(AT) - timedelta(days=back + 1)).date()
+        as_x = round(60 * share.get(back // 7, 0.5))
+        for predicted, other, times in (("x", "y", as_x), ("y", "x", 60 - as_x)):
+            right = round(times * sure.get(back // 7, 0.9))
+            for n in range(times):
+                item = f"{back}-{predicted}-{n}"
+                label = predicted if n < right else other
+                predictions.append({"item": item, "predicted": predicted, "predicted_at": f"{date}T01:00:00Z"})
+                labels.append({"item": item, "label": label, "labeled_at": f"{date}T{2 + n % 20:02d}:00:00Z"})
+    return {"labels": labels, "predictions": predictions}
+
+
+def test_concept_drift(tmp_path: Path) -> None:
+    """Other items arrive: labels drift and mean what they did. Or labels swap their meaning, and their mix stays."""
+    objectives = {"label_drift": {"at_most": 0.005}, "concept_drift": {"at_most": 0.005}}
+
+    other_items = once(tmp_path, labels_given_predictions({}, {0: 0.8}), objectives)
+    other_labels = once(tmp_path, labels_given_predictions({0: 0.6}, {}), objectives)
+
+    # The naive reading, of labels alone, is wrong both times.
+    assert one(other_items, "drift_adjusted_p_value", "label_drift")["value"] < 0.001
+    assert one(other_items, "kl_excess_nats", "label_drift")["value"] > 0.005
+    assert one(other_labels, "kl_excess_nats", "label_drift")["value"] == 0
+    assert one(other_items, "kl_excess_nats", "concept_drift")["value"] == 0
+    assert one(other_items, "drift_adjusted_p_value", "concept_drift")["value"] > 0.5
+    assert one(other_labels, "kl_excess_nats", "concept_drift")["value"] > 0.1
+    assert one(other_labels, "drift_adjusted_p_value", "concept_drift")["value"] < 1e-6
+    assert one(other_labels, "share_change", "concept_drift", **{"class": "x", "other_class": "y"})[
+        "value"
+    ] == pytest.approx(0.3)

@@ -153,7 +153,7 @@ def drift_of(key: str) -> Estimator:
     """An estimator over the counts by `bucket` and `key`: the last period against its baseline."""
 
     def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
-        mixes = _mixes(counts, moment, key)
+        mixes = mixes_of(counts, moment, key)
         n, m = float(mixes.current.sum()), float(mixes.periods.sum())
         found = [census("label_count", n, n)]
         found += [
@@ -247,7 +247,7 @@ def _p_value(test: MixTest | None, n: float, state: State, reason: str) -> Estim
     return Estimate(statistic="drift_p_value", value=test.p_value, n=n, state=state, reason=reason)
 
 
-def _mixes(counts: Counts, moment: Moment, key: str) -> Mixes:
+def mixes_of(counts: Counts, moment: Moment, key: str) -> Mixes:
     """Counts by class of the current period and of its baseline, over one vocabulary."""
     frame = counts.frame
     days = 7 if moment.settings["period"] == "week" else 1

@@ -11,14 +11,15 @@ import os
 import sys
 from concurrent.futures import Future, ProcessPoolExecutor
 
-from tests.benchmarks.calibration import annotators, audits, behaviour, drift, intervals
+from tests.benchmarks.calibration import annotators, audits, behaviour, concept, drift, intervals
 
-# What one seed runs: replicates of each cell, draws, years of twenty datasets, rounds of forty annotators.
-ROUNDS = {"intervals": 200, "audits": 2000, "drift": 1, "annotators": 300, "behaviour": 300}
+# What one seed runs: replicates of each cell, draws, years of twenty datasets, weeks of them, rounds of forty annotators.
+ROUNDS = {"intervals": 200, "audits": 2000, "drift": 1, "concept": 52, "annotators": 300, "behaviour": 300}
 RUNS = {
     "intervals": intervals.coverages,
     "audits": audits.figures,
     "drift": drift.figures,
+    "concept": concept.figures,
     "annotators": annotators.figures,
     "behaviour": behaviour.figures,
 }

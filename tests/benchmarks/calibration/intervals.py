@@ -21,7 +21,7 @@ from labelmon.estimators.drift import Mixes, divergences
 from labelmon.estimators.kappa import pairwise_kappa
 from labelmon.estimators.sources import errors_by_source
 from labelmon.model import Estimate
-from tests.benchmarks.calibration import confidence
+from tests.benchmarks.calibration import concept, confidence
 from tests.benchmarks.calibration.behaviour import draw_seconds
 from tests.benchmarks.calibration.delays import draw_delay
 from tests.benchmarks.calibration.rules import draw_rules
@@ -393,6 +393,12 @@ FAMILIES = (
         says="The median of n times of an annotator, out of a histogram",
         grid={"n": (50, 200, 1000), "spread": (0.5, 1.0), "skew": (0, 1)},
         draw=draw_seconds,
+    ),
+    Family(
+        name="concept_drift",
+        says="The true divergence of labels given the prediction, a week of n labels of each of two classes, one of them moved",
+        grid={"n": (350, 1400, 7000), "classes": (3, 10), "moved": (0.1, 0.3, 0.6)},
+        draw=concept.draw,
     ),
 )
 
