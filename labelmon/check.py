@@ -104,6 +104,18 @@ class Stages(Snapshot):
     reach: int = 30 * DAY
 
 
+@dataclass(frozen=True, kw_only=True)
+class Versions(Snapshot):
+    """A snapshot of dataset versions: the rows of the newest version of each purpose.
+
+    With `pairs` a row per item of the two newest versions: `label` and `other_label`, `in_newer` and `in_older` (1 or
+    0), `version` and `other_version` (their names).
+    """
+
+    since: str = "version"
+    pairs: bool = False
+
+
 TimeKind = Event | Deadline | Item | Vote | Snapshot
 
 # Keys that no column holds: a statement makes them out of an item's ratings. `offending` is what a row's class or
@@ -111,7 +123,9 @@ TimeKind = Event | Deadline | Item | Vote | Snapshot
 # `step` and `bin` are those of Stages.
 FOLDS = 20
 PARTNER = "partner_"
-DERIVED_KEYS = frozenset({"fold", "ratings", "other_label", "other_annotator", "offending", "validator", "step", "bin"})
+DERIVED_KEYS = frozenset(
+    {"fold", "ratings", "other_label", "other_annotator", "offending", "validator", "step", "bin", "other_version"}
+)
 
 
 @dataclass(frozen=True)

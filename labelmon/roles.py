@@ -98,7 +98,9 @@ RELATIONS: Mapping[str, RelationRoles] = {
         required={"item": _TEXT, "predicted": _TEXT, "predicted_at": _INSTANT},
         optional={"model_version": _TEXT, "score": _NUMBER},
     ),
-    "versions": RelationRoles(required={"item": _TEXT, "version": _TEXT, "label": _TEXT}, optional={"purpose": _TEXT}),
+    "versions": RelationRoles(
+        required={"item": _TEXT, "version": _TEXT, "label": _TEXT}, optional={"purpose": _TEXT, "released_at": _INSTANT}
+    ),
     "costs": RelationRoles(
         required={"period": _INSTANT, "amount": _NUMBER},
         optional={"category": _TEXT, "label_source": _TEXT, "budget": _NUMBER},

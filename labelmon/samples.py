@@ -14,7 +14,7 @@ from labelmon.roles import PERSON_ROLES
 from labelmon.sampler import CycleResult
 
 # Estimates told apart by these are for `once`, the API and pages: a person, and how a sample was drawn.
-INTERNAL = PERSON_ROLES | {"stratum"}
+INTERNAL = PERSON_ROLES | {"stratum", "purpose", "model_version"}
 
 
 def samples_of(result: CycleResult, catalogue: Mapping[str, Check]) -> Iterator[Sample]:

@@ -200,6 +200,16 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
             | {"false_fail": some(True, False, None)}
         )
         rows["versions"].append({"item": item, "version": some("1", "2"), "label": some("x", "y"), "purpose": "train"})
+        rows["versions"] += [  # v10 is newer than v9, and what is not out yet is no version
+            {"item": item, "version": version, "label": label, "purpose": purpose, "released_at": out}
+            for version, label, purpose, out in (
+                ("v9", "x", "train", day(2)),
+                ("v10", "xyN"[n % 3], "train", day(20)),
+                ("v10", "xxy"[n % 3], "test", day(20)),
+                ("v11", "z", "train", "2026-05-01T00:00:00Z"),
+            )
+            if n % 5 or version == "v9"
+        ]
     rows["costs"] = [
         {
             "period": day(n),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.stats import binomtest, chi2_contingency, poisson
+from scipy.stats import entropy as scipy_entropy
 
 from labelmon.checks import catalogue
 from tests.full_store import AT, day, once, one
@@ -643,3 +644,33 @@ def test_concept_drift(tmp_path: Path) -> None:
     assert one(other_labels, "share_change", "concept_drift", **{"class": "x", "other_class": "y"})[
         "value"
     ] == pytest.approx(0.3)
+
+
+def test_version_delta(tmp_path: Path) -> None:
+    """As many cats and dogs as before, and every tenth of them the other way round."""
+    older = [{"item": f"i{n}", "version": "v1", "label": "cd"[n % 2]} for n in range(100)]
+    newer = [{"item": f"i{n}", "version": "v2", "label": "cd"[(n + (n < 10)) % 2]} for n in range(100)]
+
+    found = once(tmp_path, {"versions": older + newer}, {"version_delta": {"at_most": 0.05}})
+
+    assert Counter(row["label"] for row in older) == Counter(row["label"] for row in newer)  # the naive comparison
+    assert one(found, "changed_share")["value"] == 0.1
+
+
+def test_version_skew(tmp_path: Path) -> None:
+    """Mondays have more dogs: a version drawn from all days is far from a Monday, and like production."""
+    production = [
+        {"item": f"{n}-{k}", "predicted": "d" if k < (60 if n % 7 == 0 else 20) else "c", "predicted_at": day(n, 9)}
+        for n in range(28)
+        for k in range(100)
+    ]
+    dogs = sum(row["predicted"] == "d" for row in production)
+    made = [{"item": f"i{n}", "version": "v1", "label": "d" if n < dogs else "c"} for n in range(len(production))]
+    goal = {"version_skew": {"at_most": 0.05}}
+
+    found = once(tmp_path, {"versions": made, "predictions": production}, goal, at="2026-03-01T00:00:00Z")
+
+    monday = scipy_entropy([dogs / 2800, 1 - dogs / 2800], [0.6, 0.4])
+    assert monday > 0.05  # naive: against the last Monday
+    assert one(found, "kl_excess_nats")["value"] < 0.001
+    assert one(found, "drift_p_value")["value"] > 0.5

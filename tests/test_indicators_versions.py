@@ -1,4 +1,4 @@
-"""Concept drift on rows written by hand, through `labelmon once`."""
+"""Concept drift and dataset versions on rows written by hand, through `labelmon once`."""
 
 from __future__ import annotations
 
@@ -74,3 +74,93 @@ def test_what_cannot_be_judged_is_said(
         m = one(found, statistic)
         assert (m["value"], m["state"]) == (None, state)
         assert reason in m["reason"]
+
+
+def version(name: str, labels: str, purpose: str = "train", **more: object) -> list[dict[str, object]]:
+    """A version whose n-th item carries the n-th label; a blank is an item that it does not hold."""
+    return [
+        {"item": f"i{n}", "version": name, "label": label, "purpose": purpose, **more}
+        for n, label in enumerate(labels)
+        if label != " "
+    ]
+
+
+def test_the_two_newest_versions_are_compared_item_by_item(tmp_path: Path) -> None:
+    rows = version("v9", "xxxxyyyy  ") + version("v10", "xxyy xyyxx") + version("v8", "zzzzzzzzzz")
+
+    found = once(tmp_path, {"versions": rows}, {"version_delta": {"at_most": 0.05}})
+
+    whole = one(found, "changed_share")
+    assert (whole["value"], whole["n"]) == (3 / 7, 7)
+    assert one(found, "shared_items", version="v10", other_version="v9")["value"] == 7
+    assert (one(found, "added_items")["value"], one(found, "removed_items")["value"]) == (2, 1)
+    moved = {
+        (m["labels"]["class"], m["labels"]["other_class"]): m["value"]
+        for m in found
+        if m["statistic"] == "changed_items"
+    }
+    assert moved == {("x", "y"): 2, ("y", "x"): 1}
+
+
+def test_a_release_date_beats_the_name_and_the_future_is_not_out(tmp_path: Path) -> None:
+    rows = version("1.10", "xxxx", released_at="2025-01-01T00:00:00Z")
+    rows += version("2.0", "xxxy", released_at="2026-01-01T00:00:00Z")
+    rows += version("3.0", "yyyy", released_at="2026-04-01T00:00:00Z")
+
+    found = once(tmp_path, {"versions": rows}, {"version_delta": {"at_most": 0.05}})
+
+    assert one(found, "changed_share")["value"] == 0.25
+    assert one(found, "shared_items", version="2.0", other_version="1.10")["value"] == 4
+
+
+@pytest.mark.parametrize(
+    ("rows", "state", "reason"),
+    [
+        ([], "insufficient", "no versions"),
+        (version("v1", "xy"), "not_computable", "one version; need two to compare"),
+        (version("v1", "xy  ") + version("v2", "  xy"), "insufficient", "the two newest versions share no item"),
+    ],
+)
+def test_versions_that_cannot_be_compared(tmp_path: Path, rows: list, state: str, reason: str) -> None:
+    found = once(tmp_path, {"versions": rows}, {"version_delta": {"at_most": 0.05}})
+
+    said = one(found, "changed_share")
+    assert (said["value"], said["state"], said["reason"]) == (None, state, reason)
+
+
+def served(shares: dict[str, int], days: int = 28) -> list[dict[str, object]]:
+    """So many predictions of each class a day."""
+    return [
+        {"item": f"{n}-{name}-{k}", "predicted": name, "predicted_at": day(n, 9)}
+        for n in range(days)
+        for name, count in shares.items()
+        for k in range(count)
+    ]
+
+
+def test_the_purpose_that_is_farthest_from_production_is_named(tmp_path: Path) -> None:
+    rows = version("v1", "x" * 800 + "y" * 200) + version("v1", "x" * 500 + "y" * 500, purpose="test")
+    rows += version("v0", "y" * 1000)  # an older version says nothing
+    goal = {"version_skew": {"at_most": 0.05}}
+
+    found = once(
+        tmp_path, {"versions": rows, "predictions": served({"x": 40, "y": 10})}, goal, at="2026-03-01T00:00:00Z"
+    )
+
+    train, test = (one(found, "kl_excess_nats", purpose=purpose) for purpose in ("train", "test"))
+    # entropy([.5, .5], [.8, .2]) = 0.2231 by scipy
+    assert train["value"] == pytest.approx(0, abs=1e-3)
+    assert test["value"] == pytest.approx(0.2231, abs=0.002)
+    worst = one(found, "kl_excess_nats")
+    assert (worst["value"], worst["low"], worst["high"]) == (test["value"], test["low"], test["high"])
+    assert one(found, "drift_p_value")["value"] < 1e-9
+    assert one(found, "drift_p_value", purpose="train")["value"] > 0.5
+
+
+def test_a_version_without_predictions_to_hold_it_against(tmp_path: Path) -> None:
+    goal = {"version_skew": {"at_most": 0.05}}
+    unmapped = once(tmp_path, {"versions": version("v1", "xy")}, goal)
+    empty = once(tmp_path, {"versions": version("v1", "xy"), "predictions": []}, goal)
+
+    assert one(unmapped, "kl_excess_nats")["reason"] == "predictions are not mapped"
+    assert one(empty, "kl_excess_nats")["reason"] == "no predictions in the window"

@@ -38,6 +38,8 @@ DERIVED = frozenset(
         "first_label_ms",
         "settled_ms",
         "until_ms",
+        "in_newer",
+        "in_older",
         "classes",
         "partner_known",
         "partner_first_ms",

@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
 )
 
-from labelmon.check import PARTNER, Deadline, Event, Item, Snapshot, Stages, Vote, quantile_column
+from labelmon.check import PARTNER, Deadline, Event, Item, Snapshot, Stages, Versions, Vote, quantile_column
 from labelmon.counts import BUCKET, OTHER, ROWS
 from labelmon.model import Relation
 from labelmon.roles import CLASS_ROLES, INSTANTS
@@ -39,6 +39,7 @@ from labelmon.stores.rows import Types, column_of, filters_of, read_role, role_o
 from labelmon.stores.rules import VALIDATOR, by_rule, judged, rules_counted
 from labelmon.stores.series import Series, Span, partner_roles, reads
 from labelmon.stores.stages import stage_rows
+from labelmon.stores.versions import newest_rows, version_pairs
 from labelmon.stores.votes import votes_of
 
 YEAR_2000_MS = 946_684_800_000
@@ -161,6 +162,8 @@ def _rows(  # noqa: PLR0911  one time kind, one return
             return _items(series, dialect, types, (span.start_ms - delay, span.end_ms - delay), at_ms, role, delay)
         case Stages():
             return stage_rows(series, dialect, types, at_ms)
+        case Versions(pairs=pairs):
+            return (version_pairs if pairs else newest_rows)(series, dialect, types, at_ms)
         case Snapshot(since=role):
             return _items(series, dialect, types, (0, at_ms + 1), at_ms, role, 0)
         case Item(pairs=True):
