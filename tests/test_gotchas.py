@@ -674,3 +674,14 @@ def test_version_skew(tmp_path: Path) -> None:
     assert monday > 0.05  # naive: against the last Monday
     assert one(found, "kl_excess_nats")["value"] < 0.001
     assert one(found, "drift_p_value")["value"] > 0.5
+
+
+def test_prediction_score(tmp_path: Path) -> None:
+    """Scores of .9 look like 90 % right; the labels that came later confirm six of ten."""
+    labels = [{"item": f"i{n}", "label": "x" if n % 10 < 6 else "y", "labeled_at": day(n, 12)} for n in range(200)]
+    predictions = [{"item": f"i{n}", "predicted": "x", "predicted_at": day(n, 9), "score": 0.9} for n in range(200)]
+
+    found = once(tmp_path, {"labels": labels, "predictions": predictions}, {"prediction_score": {"at_most": 0.1}})
+
+    assert sum(row["score"] for row in predictions) / 200 == pytest.approx(0.9)  # naive
+    assert one(found, "score_gap")["low"] > 0.2

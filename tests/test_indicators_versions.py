@@ -1,4 +1,4 @@
-"""Concept drift and dataset versions on rows written by hand, through `labelmon once`."""
+"""Concept drift, dataset versions and scores on rows written by hand, through `labelmon once`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from scipy.stats import chi2_contingency
+from statsmodels.stats.proportion import proportion_confint
 
 from labelmon.estimators.multiplicity import benjamini_hochberg
 from tests.full_store import day, once, one
@@ -164,3 +165,35 @@ def test_a_version_without_predictions_to_hold_it_against(tmp_path: Path) -> Non
 
     assert one(unmapped, "kl_excess_nats")["reason"] == "predictions are not mapped"
     assert one(empty, "kl_excess_nats")["reason"] == "no predictions in the window"
+
+
+def scored(model: str, score: object, right: int, wrong: int) -> dict[str, list[dict[str, object]]]:
+    items = [f"{model}-{n}" for n in range(right + wrong)]
+    return {
+        "labels": [
+            {"item": i, "label": "x" if n < right else "y", "labeled_at": day(n, 12)} for n, i in enumerate(items)
+        ],
+        "predictions": [
+            {"item": i, "predicted": "x", "predicted_at": day(n, 9), "score": score, "model_version": model}
+            for n, i in enumerate(items)
+        ],
+    }
+
+
+def test_scores_are_held_to_the_labels_that_came_later(tmp_path: Path) -> None:
+    parts = [scored("m1", 0.9, 45, 5), scored("m2", 0.9, 25, 25), scored("m3", 1.5, 3, 0), scored("m4", None, 2, 0)]
+    tables = {name: [row for part in parts for row in part[name]] for name in ("labels", "predictions")}
+
+    found = once(tmp_path, tables, {"prediction_score": {"at_most": 0.1}})
+
+    gap = one(found, "score_gap")
+    assert (gap["value"], gap["n"]) == (pytest.approx(0.9 - 70 / 100), 100)
+    # Every score is alike, so the difference varies as the share does: proportion_confint(70, 100, method="wilson").
+    low, high = proportion_confint(70, 100, method="wilson")
+    assert (gap["low"], gap["high"]) == pytest.approx((0.9 - high, 0.9 - low))
+    shares = {
+        m["labels"]["model_version"]: m["value"] for m in found if m["statistic"] == "model_confirmed" and m["labels"]
+    }
+    assert shares == {"m1": 0.9, "m2": 0.5, "m3": 1, "m4": 1}
+    excluded = {m["labels"]["reason"]: m["value"] for m in found if m["statistic"] == "excluded_scores"}
+    assert excluded == {"above_one": 3, "missing": 2}

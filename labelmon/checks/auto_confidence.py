@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import case, not_
 
 from labelmon.check import Check, Column, Event, GaugeSlo, Panel, Part, Runbook, Statistic, Threshold, by_first
-from labelmon.estimators.confidence import confidence_gap, confidences, errors_by_stage
+from labelmon.estimators.confidence import confidences, errors_by_stage, gap_of
 from labelmon.estimators.sources import AUTOMATIC
 from labelmon.model import Cause, Severity
 from labelmon.sampling import UNMAPPED, drawn, is_chance, weighed
@@ -46,7 +46,7 @@ CHECK = Check(
     where=lambda row: drawn(row) & row.partner_label_source.in_(AUTOMATIC) & is_chance(row.partner_confidence),
     optional=UNMAPPED,
     counts=weighed(lambda row: row.right) | SURE,
-    estimate=confidence_gap,
+    estimate=gap_of("confidence_gap", "audits of automatic labels with a confidence"),
     parts=(
         Part(
             name="labels",

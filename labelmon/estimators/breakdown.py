@@ -13,6 +13,7 @@ LABEL_OF = {
     "predicted": "class",
     "expected_class": "class",
     "validator": "rule",
+    "partner_model_version": "model_version",
 }
 FEWEST = 20
 MOST_GROUPS = 50

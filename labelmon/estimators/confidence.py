@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from labelmon.check import Moment
+from collections.abc import Callable
+
+from labelmon.check import Estimator, Moment
 from labelmon.counts import OTHER, Counts
 from labelmon.estimators.breakdown import FEWEST, census, unknown
 from labelmon.estimators.proportion import wilson
@@ -12,29 +14,33 @@ from labelmon.model import Estimate, State
 REASONS = ("missing", "below_zero", "above_one")
 
 
-def confidence_gap(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
-    """`confidence_gap`: the weighted mean of confidence minus that of right (1 or 0), in [-1, 1].
+def gap_of(statistic: str, noun: str) -> Estimator:
+    """An estimator: the weighted mean of what is claimed minus that of right (1 or 0), in [-1, 1].
 
-    The interval is Wilson's of the right share on as many audits as would make its variance that of the difference,
-    which the confidences of a model that knows when it is wrong make smaller. The variance is linearized, with
-    replacement: sum of w^2 (confidence - right - gap)^2 / (sum of w)^2; strata, which would narrow it, are left out.
+    The interval is Wilson's of the right share on as many rows as would make its variance that of the difference,
+    which the claims of a model that knows when it is wrong make smaller. The variance is linearized, with replacement:
+    sum of w^2 (claim - right - gap)^2 / (sum of w)^2; strata, which would narrow it, are left out.
 
     References
     ----------
     C.-E. Sarndal, B. Swensson, J. Wretman (1992), Model Assisted Survey Sampling, 5.7.
     """
-    del moment
-    name, n = "confidence_gap", counts.rows
-    if n < FEWEST:
-        return (unknown(name, f"{n:g} audits of automatic labels with a confidence; need {FEWEST}", n),)
 
-    def total(column: str) -> float:
-        return counts.total(column) or 0.0
+    def estimate(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
+        del moment
+        n = counts.rows
+        if n < FEWEST:
+            return (unknown(statistic, f"{n:g} {noun}; need {FEWEST}", n),)
+        return (_gap(statistic, n, lambda column: counts.total(column) or 0.0),)
 
+    return estimate
+
+
+def _gap(statistic: str, n: float, total: Callable[[str], float]) -> Estimate:
     weight = total(WEIGHT)
     share, sure = min(1.0, total(GOOD) / weight), total("surely") / weight
     gap = sure - share
-    # sum of w^2 d and of w^2 d^2, d = confidence - right; right is its own square
+    # sum of w^2 d and of w^2 d^2, d = claim - right; right is its own square
     first = total("sure_once") - total(GOOD_SQUARED)
     second = total("sure_squared") - 2 * total("sure_and_right") + total(GOOD_SQUARED)
     variance = (second - 2 * gap * first + gap * gap * total(WEIGHT_SQUARED)) / weight**2
@@ -43,7 +49,7 @@ def confidence_gap(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:
     # All right or all wrong: nothing is known of the variance but the weights.
     effect = alike if plain <= 1e-12 else max(variance / plain, alike / 4)
     low, high = wilson(share * n / effect, n / effect)
-    return (Estimate(statistic=name, value=gap, low=sure - high, high=sure - low, n=n),)
+    return Estimate(statistic=statistic, value=gap, low=sure - high, high=sure - low, n=n)
 
 
 def confidences(counts: Counts, moment: Moment) -> tuple[Estimate, ...]:

@@ -368,6 +368,7 @@ FAMILIES = (
         says="Mean confidence minus accuracy from n audits: confidences spread around 0.85, too high by the gap",
         grid={"n": (100, 300, 1000), "gap": (0.0, 0.1, 0.3), "spread": (0.05, 0.28)},
         draw=confidence.draw_gap,
+        speaks_for=("score_gap",),
     ),
     Family(
         name="cost",
