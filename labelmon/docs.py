@@ -9,7 +9,7 @@ from labelmon.check import Check, Deadline, Event, EventSlo, GaugeSlo, Setting, 
 from labelmon.durations import format_duration
 from labelmon.roles import RELATIONS
 from labelmon.stores.needs import needed_roles
-from labelmon.stores.series import judges_rules, reads
+from labelmon.stores.series import judges_rules, reads, reads_numbers
 
 BEGIN, END = "<!-- checks:begin -->", "<!-- checks:end -->"
 _KINDS = {
@@ -108,6 +108,8 @@ def example(check: Check) -> str:
     lines = ['stores: {labels: {url: "sqlite:///labels.db"}}', "datasets:", "  mine:"]
     if reads(check, {"in_schema"}):
         lines.append("    classes: [cat, dog]")
+    if reads_numbers(check):
+        lines.append("    comparison: {number: {within: 0.5}}")
     if judges_rules(check):
         lines.append("    validators: {required: [label]}")
     lines.append("    relations:")

@@ -685,3 +685,19 @@ def test_prediction_score(tmp_path: Path) -> None:
 
     assert sum(row["score"] for row in predictions) / 200 == pytest.approx(0.9)  # naive
     assert one(found, "score_gap")["low"] > 0.2
+
+
+def test_number_agreement(tmp_path: Path) -> None:
+    """Everything is about 5 mm, whoever measures: all pairs are within a millimetre, and nobody measures anything."""
+    rng = np.random.default_rng(3)
+    labels = [
+        {"item": f"i{n}", "label": f"{5 + rng.normal(0, 0.2):.3f}", "labeled_at": day(n), "annotator": who}
+        for n in range(100)
+        for who in "pq"
+    ]
+    goal = {"number_agreement": {"at_least": 0.8, "window": "all"}}
+
+    found = once(tmp_path, {"labels": labels}, goal, comparison={"number": {"within": 1}})
+
+    assert one(found, "percent_agreement")["value"] > 0.99  # naive
+    assert one(found, "krippendorff_alpha_interval")["high"] < 0.4

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+import random
 from dataclasses import replace
 from pathlib import Path
 
+import krippendorff
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
@@ -195,3 +199,59 @@ def test_the_column_of_a_score_is_mapped_by_naming_it(tmp_path: Path) -> None:
 
     assert dataset.relations["audits"].columns["score"] == "iou"
     assert dataset.comparison == Comparison(kind=Compared.SCORE, at_least=0.5)
+
+
+def rated(said: dict[str, list[object]]) -> list[dict[str, object]]:
+    """The n-th item's number by each annotator; None is no rating."""
+    return [
+        {"item": f"i{n}", "label": value, "labeled_at": day(n, 1), "annotator": who}
+        for who, values in said.items()
+        for n, value in enumerate(values)
+        if value is not None
+    ]
+
+
+def test_numbers_agree_as_krippendorff_says(tmp_path: Path) -> None:
+    rng = random.Random(7)
+    truth = [rng.uniform(0, 10) for _ in range(120)]
+    said: dict[str, list[object]] = {
+        who: [None if rng.random() < 0.3 else f"{t + rng.gauss(0, spread):.3f}" for t in truth]
+        for who, spread in (("p", 0.2), ("q", 0.5), ("r", 2.0))
+    }
+    said["p"][3], said["q"][4] = "none", "12 mm"  # no numbers: no ratings
+    goal = {"number_agreement": {"at_least": 0.8, "window": "all"}}
+
+    found = once(tmp_path, {"labels": rated(said)}, goal, comparison={"number": {"within": 0.5}})
+
+    table = [[math.nan if v in {None, "none", "12 mm"} else float(str(v)) for v in row] for row in said.values()]
+    alpha = krippendorff.alpha(reliability_data=table, level_of_measurement="interval")
+    ours = one(found, "krippendorff_alpha_interval")
+    assert ours["value"] == pytest.approx(alpha, abs=1e-9)
+    assert ours["low"] < alpha < ours["high"]
+    shares = []
+    for column in zip(*table, strict=True):
+        known = [v for v in column if not math.isnan(v)]
+        pairs = [abs(a - b) <= 0.5 for a, b in itertools.combinations(known, 2)]
+        shares += [sum(pairs) / len(pairs)] if pairs else []
+    percent = one(found, "percent_agreement")
+    assert (percent["value"], percent["n"]) == (pytest.approx(sum(shares) / len(shares)), len(shares))
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "reason"),
+    [
+        ([["1"], [None]], "insufficient", "no item has numbers by two annotators"),
+        ([["5"] * 30, ["5"] * 30], "not_computable", "all numbers are one, or too large for their spread"),
+        ([["1e12"] * 29 + ["1000000000001"], ["1e12"] * 30], "not_computable", "all numbers are one, or too large"),
+        ([["1", "2"], ["1", "2"]], "insufficient", "2 items with two numbers; need 20"),
+    ],
+)
+def test_numbers_that_cannot_be_judged(tmp_path: Path, values: list, state: str, reason: str) -> None:
+    goal = {"number_agreement": {"at_least": 0.8, "window": "all"}}
+    rows = rated(dict(zip("pq", values, strict=True)))
+
+    found = once(tmp_path, {"labels": rows}, goal, comparison={"number": {"within": 0.5}})
+
+    said = one(found, "krippendorff_alpha_interval")
+    assert said["state"] == state
+    assert said["reason"].startswith(reason)

@@ -9,7 +9,7 @@ from labelmon.checks import catalogue
 from labelmon.model import Compared, Comparison
 from labelmon.roles import INSTANTS, RELATIONS
 from labelmon.stores.compared import NUMBERS
-from labelmon.stores.series import Recorder, derived, partner_roles, roles_read
+from labelmon.stores.series import Recorder, derived, partner_roles, reads_numbers, roles_read
 
 # What an item's first label, its settling and the judgement of a schema are made of, whatever a check counts.
 OF_ITEMS = ("item", "label", "labeled_at", "stored_at")
@@ -32,7 +32,8 @@ def read_by(check: Check) -> Iterator[tuple[str, str]]:
         partner = (part.partner if part else "") or check.partner
         where = table.where or (check.where if relation == check.relation else None)
         time = table.time or check.time
-        read = {NUMBERS.get(role, role) for c in COMPARISONS for role in roles_read(table, where, c)} | {*table.keys}
+        kinds = COMPARISONS[1:2] if reads_numbers(check) else COMPARISONS
+        read = {NUMBERS.get(role, role) for c in kinds for role in roles_read(table, where, c)} | {*table.keys}
         if isinstance(time, Event | Vote):
             read.add(time.instant)
         elif isinstance(time, Snapshot):

@@ -64,9 +64,7 @@ CHECK = Check(
     ),
     statistics=(
         Statistic(name="score_gap", metric="gap_ratio", interval=True, help="Mean score minus the share confirmed."),
-        Statistic(
-            name="excluded_scores", metric="excluded_labels", help="Labels whose prediction's score is none."
-        ),
+        Statistic(name="excluded_scores", metric="excluded_labels", help="Labels whose prediction's score is none."),
         Statistic(name="model_confirmed", help="Share of a model version's predictions that labels confirm."),
     ),
     slo=GaugeSlo(

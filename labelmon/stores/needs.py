@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from labelmon.check import Check, GaugeSlo, Item, Stages
-from labelmon.model import Comparison, Dataset
+from labelmon.model import Compared, Comparison, Dataset
 from labelmon.roles import INSTANTS, RELATIONS
-from labelmon.stores.series import judges_rules, partner_roles, reads, reads_classes, roles_read
+from labelmon.stores.series import judges_rules, partner_roles, reads, reads_classes, reads_numbers, roles_read
 
 
 def why_off(check: Check, dataset: Dataset) -> str:
@@ -20,9 +20,12 @@ def why_off(check: Check, dataset: Dataset) -> str:
 
 
 def _unclassed(check: Check, dataset: Dataset) -> str:
-    """Classes, where the labels are none: a million distinct numbers make no million classes."""
+    """Classes where the labels are none, for a million distinct numbers make no million classes; or the reverse."""
     if dataset.comparison and reads_classes(check, check.time):
         return f"needs classes: the dataset compares labels as {dataset.comparison.nouns}"
+    compared = dataset.comparison.kind if dataset.comparison else None
+    if reads_numbers(check) and compared is not Compared.NUMBER:
+        return "needs labels that are numbers, and a comparison: {number: {within: TOLERANCE}}"
     return ""
 
 

@@ -38,6 +38,7 @@ DERIVED = frozenset(
         "first_label_ms",
         "settled_ms",
         "until_ms",
+        "other_number",
         "in_newer",
         "in_older",
         "classes",
@@ -251,6 +252,11 @@ def roles_read(
     for expression in expressions:
         expression(recorder)
     return tuple(role for role in recorder.read if not derived(role))
+
+
+def reads_numbers(check: Check) -> bool:
+    """Whether a check takes labels as numbers."""
+    return "label_number" in roles_read(check)
 
 
 def partner_roles(table: Check | Part, where: Expression | None) -> tuple[str, ...]:

@@ -299,7 +299,12 @@ def _settled(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: 
 
 def _pairs(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: int) -> Subquery:
     """One row per pair of annotators of an item that settles, each pair once."""
-    ratings, _ = ratings_of(series, dialect, types, span, at_ms)
+    ratings, wanted = ratings_of(series, dialect, types, span, at_ms)
+    counted = [ratings.c.place == 1]
+    numbers: list[ColumnElement[Any]] = []
+    if "label_number" in wanted:  # a rating that is no number is none
+        counted.append(ratings.c.r_label_number.is_not(None))
+        numbers.append(func.min(ratings.c.r_label_number).label("number"))
     # There is one row per item and annotator already: the GROUP BY tells SQLite how many rows to expect, without
     # which it compares every rating with every other (20,000 ratings: over a minute against half a second).
     rated = (
@@ -308,8 +313,9 @@ def _pairs(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: in
             ratings.c.annotator,
             func.min(ratings.c.label).label("label"),
             func.min(ratings.c.t).label("t"),
+            *numbers,
         )
-        .where(ratings.c.place == 1)
+        .where(*counted)
         .group_by(ratings.c.item, ratings.c.annotator)
         .cte("rated")
     )
@@ -326,6 +332,7 @@ def _pairs(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: in
             other.c.annotator.label("other_annotator"),
             one.c.label,
             other.c.label.label("other_label"),
+            *([one.c.number.label("label_number"), other.c.number.label("other_number")] if numbers else []),
         )
         .select_from(pairs.join(sizes, one.c.item == sizes.c.item))
         .subquery("rows_")

@@ -24,6 +24,7 @@ from labelmon.model import Estimate
 from tests.benchmarks.calibration import concept, confidence
 from tests.benchmarks.calibration.behaviour import draw_seconds
 from tests.benchmarks.calibration.delays import draw_delay
+from tests.benchmarks.calibration.numbers import draw_numbers
 from tests.benchmarks.calibration.rules import draw_rules
 
 Rng = np.random.Generator
@@ -388,6 +389,12 @@ FAMILIES = (
         says="n labels under five rules each; a share of bad labels breaks most of them",
         grid={"n": (200, 1000, 5000), "bad": (0.02, 0.1, 0.3)},
         draw=draw_rules,
+    ),
+    Family(
+        name="numbers",
+        says="n items measured by some annotators, off by a normal error, of items that differ by 1",
+        grid={"n": (100, 500), "annotators": (2, 4), "error": (0.3, 0.7)},
+        draw=draw_numbers,
     ),
     Family(
         name="pace",
