@@ -8,7 +8,7 @@ from labelmon import naming
 from labelmon.check import Check, Deadline, Event, EventSlo, GaugeSlo, Setting, Snapshot
 from labelmon.durations import format_duration
 from labelmon.roles import RELATIONS
-from labelmon.stores.needs import needed_roles
+from labelmon.stores.needs import PAIRS, needed_roles
 from labelmon.stores.series import judges_rules, reads, reads_numbers
 
 BEGIN, END = "<!-- checks:begin -->", "<!-- checks:end -->"
@@ -110,6 +110,8 @@ def example(check: Check) -> str:
         lines.append("    classes: [cat, dog]")
     if reads_numbers(check):
         lines.append("    comparison: {number: {within: 0.5}}")
+    if check.relation == PAIRS:
+        lines.append("    comparison: {score: score, at_least: 0.5}")
     if judges_rules(check):
         lines.append("    validators: {required: [label]}")
     lines.append("    relations:")

@@ -98,6 +98,10 @@ RELATIONS: Mapping[str, RelationRoles] = {
         required={"item": _TEXT, "predicted": _TEXT, "predicted_at": _INSTANT},
         optional={"model_version": _TEXT, "score": _NUMBER},
     ),
+    "pairs": RelationRoles(
+        required={"item": _TEXT, "score": _NUMBER},
+        optional={"annotator": _TEXT, "second_annotator": _TEXT, "compared_at": _INSTANT},
+    ),
     "versions": RelationRoles(
         required={"item": _TEXT, "version": _TEXT, "label": _TEXT}, optional={"purpose": _TEXT, "released_at": _INSTANT}
     ),
@@ -118,10 +122,11 @@ INSTANTS: Mapping[str, str] = {
     "reviews": "reviewed_at",
     "validations": "checked_at",
     "predictions": "predicted_at",
+    "pairs": "compared_at",
 }
 
 # Roles that name what a sample was drawn by. They are told apart, all of them, and never shown.
 UNIT_ROLES = frozenset({"cluster"})
 
 # Roles that name a person. Their values become pseudonyms before anything is written or shown.
-PERSON_ROLES = frozenset({"annotator", "auditor", "author", "other_annotator"})
+PERSON_ROLES = frozenset({"annotator", "auditor", "author", "other_annotator", "second_annotator"})

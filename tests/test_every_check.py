@@ -220,6 +220,16 @@ def busy(seed: int, items: int = 250) -> dict[str, list[dict[str, object]]]:
         }
         for n in range(28)
     ]
+    rows["pairs"] = [
+        {
+            "item": f"i{n % 60}",
+            "score": (0.2, 0.5, 0.9, None)[n % 4],
+            "annotator": "pq"[n % 2],
+            "second_annotator": ("r", None)[n % 5 == 0],
+            "compared_at": day(n),
+        }
+        for n in range(200)
+    ]
     # What was added later is drawn apart, so that the rest stays what it was.
     more = random.Random(seed + 1000)
     for name, roles in MORE.items():

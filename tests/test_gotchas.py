@@ -701,3 +701,23 @@ def test_number_agreement(tmp_path: Path) -> None:
 
     assert one(found, "percent_agreement")["value"] > 0.99  # naive
     assert one(found, "krippendorff_alpha_interval")["high"] < 0.4
+
+
+def test_pair_agreement(tmp_path: Path) -> None:
+    """Ten items, each rated by ten people: 450 pairs look sure of a share that ten items decide."""
+    pairs = [
+        {"item": f"i{n}", "score": 0.9 if n < 7 else 0.1, "compared_at": day(n)} for n in range(10) for _ in range(45)
+    ]
+
+    found = once(
+        tmp_path,
+        {"pairs": pairs},
+        {"pair_agreement": {"at_least": 0.8}},
+        comparison={"score": "score", "at_least": 0.5},
+    )
+
+    share = one(found, "alike_share")
+    half = 1.96 * (0.7 * 0.3 / 450) ** 0.5
+    assert 0.7 + half < 0.8  # naive: proven to be below the objective
+    assert share["value"] == 0.7
+    assert share["high"] > 0.8

@@ -255,3 +255,58 @@ def test_numbers_that_cannot_be_judged(tmp_path: Path, values: list, state: str,
     said = one(found, "krippendorff_alpha_interval")
     assert said["state"] == state
     assert said["reason"].startswith(reason)
+
+
+def scores(good: int, bad: int, of_item: int = 1) -> list[dict[str, object]]:
+    """Items with `of_item` pairs each, all of one item good or bad; half of them by p and q, half by p and r."""
+    return [
+        {
+            "item": f"i{n}",
+            "score": 0.9 if n < good else 0.1,
+            "annotator": "p",
+            "second_annotator": "qr"[n % 2],
+            "compared_at": day(n),
+        }
+        for n in range(good + bad)
+        for _ in range(of_item)
+    ]
+
+
+@pytest.mark.parametrize(("limit", "good"), [({"at_least": 0.5}, 0.8), ({"at_most": 0.5}, 0.2)])
+def test_pairs_are_judged_by_their_score(tmp_path: Path, limit: dict[str, float], good: float) -> None:
+    rows = [*scores(160, 40), {"item": "i9", "score": None, "compared_at": day(1)}]
+
+    found = once(
+        tmp_path, {"pairs": rows}, {"pair_agreement": {"at_least": 0.8}}, comparison={"score": "score", **limit}
+    )
+
+    share = one(found, "alike_share")
+    assert (share["value"], share["n"]) == (good, 200)
+    low, high = proportion_confint(200 * good, 200, method="wilson")
+    assert (share["low"], share["high"]) == pytest.approx((low, high), abs=0.03)  # single pairs: as good as independent
+    assert one(found, "mean_score")["value"] == pytest.approx(0.8 * 0.9 + 0.2 * 0.1)
+    pairs = [m for m in found if m["statistic"] == "pair_alike_share"]
+    assert [m["n"] for m in pairs] == [100, 100]
+    assert not any({"p", "q", "r"} & set(m["labels"].values()) for m in pairs)
+
+
+def test_pairs_of_one_item_do_not_count_as_many(tmp_path: Path) -> None:
+    goal = {"pair_agreement": {"at_least": 0.8}}
+
+    found = once(tmp_path, {"pairs": scores(160, 40, 10)}, goal, comparison={"score": "score", "at_least": 0.5})
+
+    share = one(found, "alike_share")
+    naive = proportion_confint(1600, 2000, method="wilson")
+    assert share["n"] == 2000
+    assert share["high"] - share["low"] > 2 * (naive[1] - naive[0])
+
+
+def test_pairs_need_a_score_to_be_judged_by(tmp_path: Path) -> None:
+    found = once(
+        tmp_path, {"pairs": []}, {"pair_agreement": {"at_least": 0.8}}, comparison={"score": "score", "at_least": 0.5}
+    )
+
+    assert {(m["statistic"], m["reason"]) for m in found} == {
+        ("alike_share", "no pair has a score"),
+        ("mean_score", "no pair has a score"),
+    }

@@ -9,6 +9,7 @@ from labelmon.checks import catalogue
 from labelmon.model import Compared, Comparison
 from labelmon.roles import INSTANTS, RELATIONS
 from labelmon.stores.compared import NUMBERS
+from labelmon.stores.needs import PAIRS
 from labelmon.stores.series import Recorder, derived, partner_roles, reads_numbers, roles_read
 
 # What an item's first label, its settling and the judgement of a schema are made of, whatever a check counts.
@@ -33,6 +34,7 @@ def read_by(check: Check) -> Iterator[tuple[str, str]]:
         where = table.where or (check.where if relation == check.relation else None)
         time = table.time or check.time
         kinds = COMPARISONS[1:2] if reads_numbers(check) else COMPARISONS
+        kinds = COMPARISONS[2:3] if check.relation == PAIRS else kinds
         read = {NUMBERS.get(role, role) for c in kinds for role in roles_read(table, where, c)} | {*table.keys}
         if isinstance(time, Event | Vote):
             read.add(time.instant)

@@ -64,6 +64,8 @@ def _column(reader: Reader, keys: Mapping[str, Node], kind: str, found: dict[str
     node = keys[kind]
     name = reader.scalar(node, SOME_TEXT)
     audits = found.get("audits")
+    if audits is None and kind == Compared.SCORE and "pairs" in found:
+        return Comparison(kind=Compared.SCORE)  # pairs of labels are compared, and none with a truth
     if audits is None:
         reader.problem(node, f"need the relation audits, whose column {node.shown} is")
     elif name is not None:

@@ -7,6 +7,8 @@ from labelmon.model import Compared, Comparison, Dataset
 from labelmon.roles import INSTANTS, RELATIONS
 from labelmon.stores.series import judges_rules, partner_roles, reads, reads_classes, reads_numbers, roles_read
 
+PAIRS = "pairs"  # the relation whose rows were compared by the user
+
 
 def why_off(check: Check, dataset: Dataset) -> str:
     """Why `check` cannot run on `dataset`; '' if it can."""
@@ -24,6 +26,8 @@ def _unclassed(check: Check, dataset: Dataset) -> str:
     if dataset.comparison and reads_classes(check, check.time):
         return f"needs classes: the dataset compares labels as {dataset.comparison.nouns}"
     compared = dataset.comparison.kind if dataset.comparison else None
+    if check.relation == PAIRS and compared is not Compared.SCORE:
+        return "needs a comparison: {score: COLUMN, at_least: LIMIT} that says which scores of pairs are good"
     if reads_numbers(check) and compared is not Compared.NUMBER:
         return "needs labels that are numbers, and a comparison: {number: {within: TOLERANCE}}"
     return ""

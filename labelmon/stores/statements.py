@@ -178,6 +178,8 @@ def _events(series: Series, dialect: Dialect, types: Types, span: Span, role: st
     picked = [read_role(series, dialect, types, source, r).label(r) for r in wanted_roles(series)]
     raw = column_of(source, relation, role)
     kind = types[relation.name][relation.columns[role]]
+    if "fold" in series.keys:
+        picked.append(cast(item_fold(role_of(relation, dialect, types, source, "item")), Text).label("fold"))
     if series.partner is not None:
         partner = source_of(series.partner, "partner_")
         same = same_item(dialect, types, (source, relation), (partner, series.partner))

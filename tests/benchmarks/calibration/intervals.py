@@ -25,6 +25,7 @@ from tests.benchmarks.calibration import concept, confidence
 from tests.benchmarks.calibration.behaviour import draw_seconds
 from tests.benchmarks.calibration.delays import draw_delay
 from tests.benchmarks.calibration.numbers import draw_numbers
+from tests.benchmarks.calibration.pairs import draw_pairs
 from tests.benchmarks.calibration.rules import draw_rules
 
 Rng = np.random.Generator
@@ -395,6 +396,12 @@ FAMILIES = (
         says="n items measured by some annotators, off by a normal error, of items that differ by 1",
         grid={"n": (100, 500), "annotators": (2, 4), "error": (0.3, 0.7)},
         draw=draw_numbers,
+    ),
+    Family(
+        name="pairs",
+        says="n items with several scored pairs each; all but a share p of the items are hard",
+        grid={"n": (100, 500), "pairs": (1, 6), "p": (0.5, 0.9)},
+        draw=draw_pairs,
     ),
     Family(
         name="pace",
