@@ -16,11 +16,12 @@ import pytest
 
 from labelmon.checks import catalogue, check_named
 from labelmon.config.datasets import default_objective
-from labelmon.model import Dataset, Owner, Relation, Rule, RuleKind, State, StoreSpec, Tier
+from labelmon.model import Compared, Comparison, Dataset, Owner, Relation, Rule, RuleKind, State, StoreSpec, Tier
 from labelmon.once import Reading, measure_once
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.roles import RELATIONS, Kind
 from labelmon.stores import open_store
+from labelmon.stores.needs import why_off
 from tests.full_store import day
 from tests.postgres import Cluster
 
@@ -102,9 +103,26 @@ def ruled(classes: tuple[str, ...] = CLASSES) -> Dataset:
     return replace(whole, relations=relations, validators=RULES, schema_versions=("v1",))
 
 
-def both(spec: StoreSpec, classes: tuple[str, ...] = CLASSES) -> tuple[Reading, Reading]:
-    """What is measured of validations, and what of rules that the store itself checks."""
-    return measured(spec, watched(classes)), measured(spec, ruled(classes))
+COMPARISONS = (Comparison(kind=Compared.NUMBER, within=1.0), Comparison(kind=Compared.SCORE, at_least=0.5))
+
+
+def compared(classes: tuple[str, ...] = CLASSES) -> list[Dataset]:
+    """Datasets whose labels are no classes, with the checks that the other two leave out."""
+    found = []
+    for comparison in COMPARISONS:
+        dataset = replace(watched(classes), comparison=comparison)
+        mine = [
+            check
+            for check in catalogue()
+            if not why_off(check, dataset) and why_off(check, watched(classes)) and why_off(check, ruled(classes))
+        ]
+        found.append(replace(dataset, objectives={check.name: (default_objective(check),) for check in mine}))
+    return found
+
+
+def readings_of(spec: StoreSpec, classes: tuple[str, ...] = CLASSES) -> tuple[Reading, ...]:
+    """What is measured of validations, of rules that the store itself checks, and of labels that are no classes."""
+    return tuple(measured(spec, dataset) for dataset in (watched(classes), ruled(classes), *compared(classes)))
 
 
 def measured(spec: StoreSpec, dataset: Dataset) -> Reading:
@@ -261,13 +279,13 @@ def told(*readings: Reading) -> dict[object, object]:
 def test_the_engines_agree_on_every_check(tmp_path: Path, postgres: Cluster, seed: int) -> None:
     rows = busy(seed)
 
-    sqlite = told(*both(in_sqlite(tmp_path, rows)))
+    sqlite = told(*readings_of(in_sqlite(tmp_path, rows)))
 
     checks = {key[0] for key in sqlite}
     assert checks == {check.name for check in catalogue()}
     assert sum(values[4] is State.OK for values in sqlite.values()) > 100
-    assert told(*both(in_duckdb(tmp_path, rows))) == sqlite
-    assert told(*both(in_postgres(postgres, rows))) == sqlite
+    assert told(*readings_of(in_duckdb(tmp_path, rows))) == sqlite
+    assert told(*readings_of(in_postgres(postgres, rows))) == sqlite
 
 
 def nulls(seed: int) -> Rows:
@@ -304,7 +322,7 @@ ODD: dict[str, Callable[[], Rows]] = {
 @pytest.mark.parametrize("classes", [CLASSES, ()], ids=["declared", "undeclared"])
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_data_get_a_state_and_a_reason(tmp_path: Path, odd: str, classes: tuple[str, ...]) -> None:
-    readings = both(in_sqlite(tmp_path, ODD[odd]()), classes)
+    readings = readings_of(in_sqlite(tmp_path, ODD[odd]()), classes)
 
     for reading in readings:
         assert reading.failures == ()
@@ -323,7 +341,7 @@ def test_odd_data_get_a_state_and_a_reason(tmp_path: Path, odd: str, classes: tu
 @pytest.mark.parametrize("check", [check.name for check in catalogue()])
 def test_nothing_at_all_is_no_evidence(tmp_path: Path, check: str) -> None:
     """Of nothing, a share is neither 0 nor 1: only what is counted may be 0."""
-    readings = both(in_sqlite(tmp_path, {}))
+    readings = readings_of(in_sqlite(tmp_path, {}))
 
     mine = [m.estimate for reading in readings for m in reading.measurements if m.check == check]
     assert mine

@@ -197,3 +197,26 @@ def test_scores_are_held_to_the_labels_that_came_later(tmp_path: Path) -> None:
     assert shares == {"m1": 0.9, "m2": 0.5, "m3": 1, "m4": 1}
     excluded = {m["labels"]["reason"]: m["value"] for m in found if m["statistic"] == "excluded_scores"}
     assert excluded == {"above_one": 3, "missing": 2}
+
+
+def test_the_version_that_came_with_a_drift_is_marked(tmp_path: Path) -> None:
+    labels = [
+        {
+            "item": f"{n}-{k}",
+            "label": "x",
+            "labeled_at": day(n, 12),
+            "schema_version": "v2" if n >= 21 and k < 8 else "v1",
+            "guideline_version": "g1",
+        }
+        for n in range(28)
+        for k in range(10)
+    ]
+
+    found = once(tmp_path, {"labels": labels}, {"label_drift": {"at_most": 0.005}}, at="2026-02-28T23:59:59Z")
+
+    changes = {tuple(m["labels"].items()): m["value"] for m in found if m["statistic"] == "version_share_change"}
+    # Nothing is said of the guideline: there is but one version of it.
+    assert changes == {
+        (("schema_version", "v1"),): pytest.approx(-0.8),
+        (("schema_version", "v2"),): pytest.approx(0.8),
+    }

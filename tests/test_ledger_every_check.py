@@ -17,7 +17,7 @@ from labelmon.profiles import DEFAULT_ALERTING
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.sampler import DatasetSampler
 from labelmon.stores import Store, open_store
-from tests.test_every_check import AT, busy, in_sqlite, ruled, watched
+from tests.test_every_check import AT, busy, compared, in_sqlite, ruled, watched
 
 PEOPLE = Pseudonyms(keys=(b"k" * 32,))
 
@@ -64,7 +64,9 @@ def told(measurements: Iterator[Measurement]) -> dict[object, object]:
 
 
 def test_the_ledger_says_of_every_check_what_the_store_says(store: Store, ledger: Ledger) -> None:
-    assert agreeing(watched(), store, ledger) | agreeing(ruled(), store, ledger) == {c.name for c in catalogue()}
+    datasets = (watched(), ruled(), *compared())
+
+    assert set.union(*(agreeing(dataset, store, ledger) for dataset in datasets)) == {c.name for c in catalogue()}
 
 
 def agreeing(dataset: Dataset, store: Store, ledger: Ledger) -> set[object]:

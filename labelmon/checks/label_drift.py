@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from labelmon.check import Check, Event, GaugeSlo, Panel, Runbook, Threshold
+from labelmon.check import Check, Event, GaugeSlo, Panel, Part, Runbook, Threshold
 from labelmon.estimators.drift import FORMULA, SETTINGS, SOURCE, drift_of, drift_statistics
+from labelmon.estimators.marks import MARKED, version_marks
 from labelmon.model import Cause, Severity
 
 CHECK = Check(
@@ -24,7 +25,11 @@ CHECK = Check(
     where=lambda row: row.label.is_not(None),
     settings=SETTINGS,
     estimate=drift_of("label"),
-    statistics=drift_statistics("labels"),
+    parts=(
+        Part(name="schemas", keys=("schema_version",), history=True, estimate=version_marks("schema_version")),
+        Part(name="guidelines", keys=("guideline_version",), history=True, estimate=version_marks("guideline_version")),
+    ),
+    statistics=(*drift_statistics("labels"), MARKED),
     slo=GaugeSlo(
         statistic="kl_excess_nats",
         at_most=0.005,
@@ -44,7 +49,7 @@ CHECK = Check(
         meaning="The mix of labels is not what it was: the world, the guideline or the pipeline has changed.",
         first_looks=(
             "Which classes moved? Their contributions are on the dashboard, from what to what in the ticket.",
-            "Is a new spelling of an old class among them (None and none)? Then the schema drifts, not the world.",
+            "Is a new spelling of an old class among them (None and none), or a new version? Then the schema drifts.",
             "Did predictions drift too? Then the inputs changed; if only labels did, look at the annotators.",
         ),
         mitigate=(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from labelmon.check import Check, Event, GaugeSlo, Panel, Runbook, Threshold
+from labelmon.check import Check, Event, GaugeSlo, Panel, Part, Runbook, Threshold
 from labelmon.estimators.drift import FORMULA, SETTINGS, SOURCE, drift_of, drift_statistics
+from labelmon.estimators.marks import MARKED, version_marks
 from labelmon.model import Cause, Severity
 
 CHECK = Check(
@@ -24,7 +25,8 @@ CHECK = Check(
     where=lambda row: row.predicted.is_not(None),
     settings=SETTINGS,
     estimate=drift_of("predicted"),
-    statistics=drift_statistics("predictions"),
+    parts=(Part(name="models", keys=("model_version",), history=True, estimate=version_marks("model_version")),),
+    statistics=(*drift_statistics("predictions"), MARKED),
     slo=GaugeSlo(
         statistic="kl_excess_nats",
         at_most=0.005,
@@ -43,7 +45,7 @@ CHECK = Check(
     runbook=Runbook(
         meaning="The model's answers are not mixed as before: its inputs, its version or its features have changed.",
         first_looks=(
-            "Which classes moved, and did a model version change at that time?",
+            "Which classes moved, and did a model version come or go (`version_share_change`)?",
             "Did labels drift too? Then the world changed; if only predictions did, look at the model and its inputs.",
             "Did the volume of predictions jump? A new caller brings its own mix.",
         ),
