@@ -160,7 +160,7 @@ class _Frame:
         place = func.row_number().over(
             partition_by=frame.c.stratum, order_by=(keyed_order(frame.c.item, seed), frame.c.item)
         )
-        placed = select(*frame.c, place.label("place")).cte("placed")
+        placed = select(*frame.c, place.label("place")).cte("lm_placed")
         quota = case(*[(placed.c.stratum == name, n) for name, n in quotas.items()], else_=0)
         rows = self._reader.fetch(
             select(placed.c.item, placed.c.label, placed.c.stratum)
@@ -208,33 +208,35 @@ class _Frame:
         known = (
             select(item.label("item"), label.label("label"), stratum.label("stratum"), at.label("at"), own.label("own"))
             .where(*self._filters("labels", labels, "labeled_at"), item.is_not(None), label.is_not(None))
-            .cte("known")
+            .cte("lm_known")
         )
         last = func.row_number().over(partition_by=known.c.item, order_by=(known.c.at.desc(), known.c.label))
         ranked = select(
             *known.c, last.label("rank"), func.max(known.c.own).over(partition_by=known.c.item).label("mine")
-        ).cte("ranked")
+        ).cte("lm_ranked")
         conditions = [ranked.c.rank == 1, ranked.c.mine == 0]
         if self._known("audits"):
             audits = source_of(self._relations["audits"], "audits_")
             seen = self._role("audits", audits, "item")
-            done = select(seen.label("item")).where(*self._filters("audits", audits, "audited_at")).cte("done")
+            done = select(seen.label("item")).where(*self._filters("audits", audits, "audited_at")).cte("lm_done")
             conditions.append(~select(done.c.item).where(done.c.item == ranked.c.item).exists())
         if self._stratify is None or by is not None:
             shown = func.coalesce(ranked.c.stratum, "")
-            return select(ranked.c.item, ranked.c.label, shown.label("stratum")).where(and_(*conditions)).cte("frame")
+            return (
+                select(ranked.c.item, ranked.c.label, shown.label("stratum")).where(and_(*conditions)).cte("lm_frame")
+            )
         items = source_of(self._relations["items"], "items_")
         key, value = self._role("items", items, "item"), self._role("items", items, self._stratify)
         filters = self._filters("items", items, "arrived_at")
-        raw = select(key.label("item"), value.label("stratum")).where(*filters).cte("raw")
-        of_item = select(raw.c.item, func.min(raw.c.stratum).label("stratum")).group_by(raw.c.item).cte("of_item")
+        raw = select(key.label("item"), value.label("stratum")).where(*filters).cte("lm_raw")
+        of_item = select(raw.c.item, func.min(raw.c.stratum).label("stratum")).group_by(raw.c.item).cte("lm_of_item")
         shown = func.coalesce(of_item.c.stratum, "")
         joined = ranked.outerjoin(of_item, ranked.c.item == of_item.c.item)
         return (
             select(ranked.c.item, ranked.c.label, shown.label("stratum"))
             .select_from(joined)
             .where(and_(*conditions))
-            .cte("frame")
+            .cte("lm_frame")
         )
 
     def _past(self) -> dict[str, tuple[int, int]]:
@@ -255,7 +257,7 @@ class _Frame:
         flat = (
             select(func.coalesce(named, "").label("stratum"), case((right, 0), else_=1).label("bad"))
             .where(and_(*conditions))
-            .cte("past")
+            .cte("lm_past")
         )
         rows = self._reader.fetch(select(flat.c.stratum, func.count(), func.sum(flat.c.bad)).group_by(flat.c.stratum))
         return {str(stratum): (int(n), int(bad)) for stratum, n, bad in rows}

@@ -166,3 +166,27 @@ def test_labels_older_than_their_item_are_named_and_left_out(tmp_path: Path) -> 
 
     assert (one(found, "join_coverage")["value"], one(found, "join_coverage")["n"]) == (20 / 22, 22)
     assert one(found, "excluded_labels", reason="before_item")["value"] == 8
+
+
+def test_audits_tell_failures_that_were_none(tmp_path: Path) -> None:
+    """Of 40 labels without a tool 30 were right; each audit is held to the label it saw, the last one like its own."""
+    labels = [label(f"i{n}", tool="" if n < 40 else "t", labeled_at=day(1)) for n in range(80)]
+    labels += [label("i0", tool="t", labeled_at=day(9))]  # came after the audit
+    labels += [label("i1", label="x", tool="t", labeled_at=day(1, 13))]  # before it, and as the audit says: it saw this
+    audits = [{"item": f"i{n}", "label": "x", "truth": "x" if n < 30 else "y", "audited_at": day(5)} for n in range(80)]
+    audits += [{"item": "gone", "label": "x", "truth": "x", "audited_at": day(5)}]
+    audits += [{"item": "i2", "label": "z", "truth": "x", "audited_at": day(5)}]  # of a label that is not there
+
+    found = once(
+        tmp_path,
+        {"labels": labels, "audits": audits},
+        RULES,
+        validators={"required": ["tool"], "unique": ["item", "label"]},
+    )
+
+    tool = one(found, "false_fail", rule="required_tool")
+    assert (tool["value"], tool["n"]) == (pytest.approx(29 / 39), 39)
+    unique = one(found, "false_fail", rule="unique")
+    assert (unique["value"], unique["n"], unique["state"]) == (1, 1, "insufficient")
+    whole = one(found, "false_fail")
+    assert (whole["low"], whole["high"]) == pytest.approx(proportion_confint(30, 40, method="wilson"))

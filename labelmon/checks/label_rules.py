@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from sqlalchemy import and_
+
 from labelmon.check import Check, Column, Event, EventSlo, Panel, Part, Runbook, Statistic
+from labelmon.estimators.breakdown import share_by
 from labelmon.estimators.rules import checks_by_rule, failing_labels
 from labelmon.model import Cause, Severity
 
@@ -42,6 +45,16 @@ CHECK = Check(
             },
             estimate=failing_labels("failing_labels", "design_effect"),
         ),
+        Part(
+            name="audited",
+            relation="audits",
+            time=Event(instant="audited_at"),
+            needs_labels=True,
+            keys=("validator",),
+            where=lambda row: and_(row.kept == 0, row.complete, row.comparable),
+            counts={"fine": Column(lambda row: row.right)},
+            estimate=share_by("fine", "false_fail", "audited failures"),
+        ),
     ),
     statistics=(
         Statistic(name="rule_pass", metric="ratio", interval=True, help="Share of checks that passed."),
@@ -50,6 +63,12 @@ CHECK = Check(
             metric="failing_ratio",
             interval=True,
             help="Share of labels that break at least one rule, of those that any rule judges.",
+        ),
+        Statistic(
+            name="false_fail",
+            metric="false_fail_ratio",
+            interval=True,
+            help="Share of audited labels that break a rule and are right all the same.",
         ),
         Statistic(name="design_effect", help="How many checks tell as much as one of a label of its own."),
     ),

@@ -38,14 +38,14 @@ def ratings_of(series: Series, dialect: Dialect, types: Types, span: Span, at_ms
         select(instant.label("at"), item.label("item"), label.label("label"), person.label("annotator"), *picked)
         .select_from(source)
         .where(*filters, label.is_not(None), person.is_not(None))
-        .cte("known")
+        .cte("lm_known")
     )
     if span.whole or series.untimed:
         start = literal(span.start_ms, BigInteger)
         settled = select(known.c.item, func.min(known.c.at).label("first"), start.label("t")).group_by(known.c.item)
     else:
         settled = _settling(series, known, settle)
-    when = settled.cte("settled")
+    when = settled.cte("lm_settled")
     latest = func.row_number().over(
         partition_by=(known.c.item, known.c.annotator), order_by=(known.c.at.desc(), known.c.label)
     )
@@ -54,7 +54,7 @@ def ratings_of(series: Series, dialect: Dialect, types: Types, span: Span, at_ms
     )
     if not (span.whole or series.untimed):
         ratings = ratings.where(known.c.at <= when.c.t)
-    return ratings.cte("ratings"), wanted
+    return ratings.cte("lm_ratings"), wanted
 
 
 def _settling(series: Series, known: CTE, settle: int) -> Select[Any]:
@@ -62,10 +62,10 @@ def _settling(series: Series, known: CTE, settle: int) -> Select[Any]:
     firsts = (
         select(known.c.item, known.c.annotator, func.min(known.c.at).label("at"))
         .group_by(known.c.item, known.c.annotator)
-        .cte("firsts")
+        .cte("lm_firsts")
     )
     place = func.row_number().over(partition_by=firsts.c.item, order_by=(firsts.c.at, firsts.c.annotator))
-    ranked = select(firsts.c.item, firsts.c.at, place.label("place")).cte("ranked")
+    ranked = select(firsts.c.item, firsts.c.at, place.label("place")).cte("lm_ranked")
     first = func.min(ranked.c.at)
     full = func.min(case((ranked.c.place == series.overlap, ranked.c.at), else_=None))
     settled_ms = case((full < first + settle, full), else_=first + settle)

@@ -43,19 +43,32 @@ _YES, _NO = literal_column("1", Integer), literal_column("0", Integer)
 VALIDATOR = "validator"
 
 
-def judged(series: Series, dialect: Dialect, types: Types, span: Span, role: str) -> Subquery:
-    """One row per label of the span: `t`, and `kept_<n>` for the n-th rule of the series."""
+def judged(
+    series: Series,
+    dialect: Dialect,
+    types: Types,
+    span: Span,
+    role: str,
+    *,
+    items: Select[Any] | None = None,
+) -> Subquery:
+    """One row per label of the span: `t`, and `kept_<n>` for the n-th rule of the series.
+
+    With `items`, a statement that names items as text, only theirs, each with its `item` and `label`.
+    """
     judge = _Judge(series, dialect, types, source_of(series.relation))
     unique = next((rule for rule in series.rules if rule.kind is RuleKind.UNIQUE), None)
     flags = [judge.kept(rule).label(f"kept_{place}") for place, rule in enumerate(series.rules) if rule is not unique]
     values = [judge.value(r).label(f"u_{place}") for place, r in enumerate(unique.roles)] if unique else []
-    rows = select(judge.instant(role).label("t"), *flags, *values).where(*judge.within(span, role))
+    named = [judge.role(r).label(r) for r in ("item", "label")] if items is not None else []
+    among = [judge.role("item").in_(items)] if items is not None else []
+    rows = select(judge.instant(role).label("t"), *named, *flags, *values).where(*judge.within(span, role), *among)
     if unique is None:
         return rows.select_from(judge.source).subquery("rows_")
     # The first row with its values is fine, later ones are not. Of rows of one instant one is: all the same which,
     # unless they differ in other rules, so that these decide in every engine alike.
     base = rows.select_from(judge.source).subquery("base")
-    firsts = _firsts(series, dialect, types, span, role, unique)
+    firsts = _firsts(series, dialect, types, span, role, unique, items)
     told = [base.c[value.name] for value in values]
     order = [func.coalesce(base.c[flag.name], literal_column("2")) for flag in flags]
     place = func.row_number().over(partition_by=(base.c.t, *told), order_by=order or [base.c.t])
@@ -66,7 +79,7 @@ def judged(series: Series, dialect: Dialect, types: Types, span: Span, role: str
     return (
         select(
             base.c.t,
-            *[base.c[flag.name] for flag in flags],
+            *[base.c[column.name] for column in (*named, *flags)],
             kept.label(f"kept_{series.rules.index(unique)}"),
         )
         .select_from(base.outerjoin(firsts, same))
@@ -102,7 +115,7 @@ def by_rule(
             for name, counted in series.counts.items()
         ],
     ]
-    wide = select(flat.c[BUCKET], *sums).group_by(flat.c[BUCKET]).cte("wide")
+    wide = select(flat.c[BUCKET], *sums).group_by(flat.c[BUCKET]).cte("lm_wide")
     tall = union_all(
         *[
             select(
@@ -117,7 +130,15 @@ def by_rule(
     return select(*tall.c).where(tall.c[ROWS] > literal_column("0"))
 
 
-def _firsts(series: Series, dialect: Dialect, types: Types, span: Span, role: str, unique: Rule) -> Subquery:
+def _firsts(
+    series: Series,
+    dialect: Dialect,
+    types: Types,
+    span: Span,
+    role: str,
+    unique: Rule,
+    items: Select[Any] | None,
+) -> Subquery:
     """When the values of the unique roles came first, for those that may come in the span."""
     all_rows = _Judge(series, dialect, types, source_of(series.relation, "earlier"))
     touched = _Judge(series, dialect, types, source_of(series.relation, "touched"))
@@ -125,7 +146,7 @@ def _firsts(series: Series, dialect: Dialect, types: Types, span: Span, role: st
     among = column_of(all_rows.source, series.relation, lead).in_(
         select(column_of(touched.source, series.relation, lead))
         .select_from(touched.source)
-        .where(*touched.within(span, role))
+        .where(*touched.within(span, role), *([touched.role("item").in_(items)] if items is not None else []))
     )
     values = [all_rows.value(r).label(f"u_{place}") for place, r in enumerate(unique.roles)]
     known = (
@@ -148,13 +169,17 @@ class _Judge:
     def instant(self, role: str) -> ColumnElement[int]:
         return self._dialect.epoch_ms(*self._raw(role))
 
+    def role(self, role: str) -> ColumnElement[Any]:
+        """What plays `role`, as it is written."""
+        return role_of(self._relation, self._dialect, self._types, self.source, role)
+
     def within(self, span: Span, role: str) -> list[ColumnElement[bool]]:
         near = self._dialect.near(*self._raw(role), span.start_ms, span.end_ms)
         return [*filters_of(self._relation, self._dialect, self._types, self.source), near]
 
     def value(self, role: str) -> ColumnElement[Any]:
         """What plays `role`; an empty text is no value."""
-        read = role_of(self._relation, self._dialect, self._types, self.source, role)
+        read = self.role(role)
         return func.nullif(read, literal_column("''")) if self._kind(role) is Kind.TEXT else read
 
     def kept(self, rule: Rule) -> ColumnElement[Any]:

@@ -30,6 +30,7 @@ from labelmon.check import PARTNER, Deadline, Event, Item, Snapshot, Stages, Ver
 from labelmon.counts import BUCKET, OTHER, ROWS
 from labelmon.model import Relation
 from labelmon.roles import CLASS_ROLES, INSTANTS
+from labelmon.stores.audited import audited_rules
 from labelmon.stores.compared import VERDICTS, verdict
 from labelmon.stores.dialects import Dialect
 from labelmon.stores.firsts import firsts_of
@@ -154,6 +155,8 @@ def _rows(  # noqa: PLR0911  one time kind, one return
     """The inner query: `t` (the instant that decides the bucket, ms) and the roles the check reads."""
     match series.time:
         case Event(instant=role):
+            if series.rules and series.relation is not series.labels and series.labels is not None:
+                return audited_rules(series, dialect, types, span, role)
             return (judged if series.rules else _events)(series, dialect, types, span, role)
         case Vote(instant=role):
             return votes_of(series, dialect, types, span, at_ms, role)
@@ -319,9 +322,9 @@ def _pairs(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: in
         )
         .where(*counted)
         .group_by(ratings.c.item, ratings.c.annotator)
-        .cte("rated")
+        .cte("lm_rated")
     )
-    sizes = select(rated.c.item, func.count().label("ratings")).group_by(rated.c.item).cte("sizes")
+    sizes = select(rated.c.item, func.count().label("ratings")).group_by(rated.c.item).cte("lm_sizes")
     one, other = rated.alias("one"), rated.alias("other")
     pairs = one.join(other, and_(one.c.item == other.c.item, one.c.annotator < other.c.annotator))
     return (

@@ -51,7 +51,7 @@ def version_pairs(series: Series, dialect: Dialect, types: Types, at_ms: int) ->
     """
     rows = _known(series, dialect, types, at_ms)
     ranked = _ranked(rows, by_purpose=False)
-    two = select(ranked.c.version, ranked.c.place).where(ranked.c.place <= 2).cte("two")
+    two = select(ranked.c.version, ranked.c.place).where(ranked.c.place <= 2).cte("lm_two")
 
     def of(place: int, value: ColumnElement[Any]) -> ColumnElement[Any]:
         return func.min(case((two.c.place == place, value), else_=None))
@@ -97,14 +97,14 @@ def _known(series: Series, dialect: Dialect, types: Types, at_ms: int) -> CTE:
             released.label("released"),
         )
         .where(*conditions)
-        .cte("known")
+        .cte("lm_known")
     )
 
 
 def _ranked(rows: CTE, *, by_purpose: bool) -> CTE:
     """Versions with their `place`, 1 being the newest."""
     keys = [rows.c.version, *([rows.c.purpose] if by_purpose else [])]
-    names = select(*keys, func.max(rows.c.released).label("released")).group_by(*keys).cte("names")
+    names = select(*keys, func.max(rows.c.released).label("released")).group_by(*keys).cte("lm_names")
     order = (func.coalesce(names.c.released, -1).desc(), func.length(names.c.version).desc(), names.c.version.desc())
     place = func.row_number().over(partition_by=names.c.purpose if by_purpose else None, order_by=order)
-    return select(*[column for column in names.c if column.name != "released"], place.label("place")).cte("ranked")
+    return select(*[column for column in names.c if column.name != "released"], place.label("place")).cte("lm_ranked")

@@ -55,7 +55,7 @@ def votes_of(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: 
         .select_from(source)
         .where(*filters, instant <= at_ms, *counting)
         .group_by(item, label)
-        .cte("tally")
+        .cte("lm_tally")
     )
     # The winner's row is the one with most votes: packed into one number, with how many labels share the place and
     # how many of these are right, it is a plain maximum. Ranks would sort all items.
@@ -68,7 +68,7 @@ def votes_of(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: 
             (tally.c.n * PLACES * PLACES + func.count() * PLACES + right).label("packed"),
         )
         .group_by(tally.c.item, tally.c.n)
-        .cte("places")
+        .cte("lm_places")
     )
     best = (
         select(
@@ -78,7 +78,7 @@ def votes_of(series: Series, dialect: Dialect, types: Types, span: Span, at_ms: 
             (func.max(places.c.packed) % (PLACES * PLACES)).label("place"),
         )
         .group_by(places.c.item)
-        .cte("best")
+        .cte("lm_best")
     )
     winners = best.c.place % PLACES
     return select(
