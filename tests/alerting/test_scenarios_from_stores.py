@@ -1,0 +1,163 @@
+"""What wakes people, told as stories: a store, daemons on it for hours, and the alerts that Prometheus then fires."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.alerting.conftest import Tool
+from tests.alerting.simulated import DAY, HOUR, MINUTE, NOW, Audit, Episode, Site, audits
+
+FAULT = 15  # minutes in which an outage of a stream of 100 an hour must have paged, with room to spare
+
+
+def site(folder: Path, objective: float = 0.95, step: int = 1) -> Iterator[Site]:
+    made = Site(folder=folder, step=step)
+    made.configure("a", objective)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Site]:
+    """95 %, looked at every minute; half a week of 100 audits an hour that spend half the budget."""
+    for made in site(tmp_path):
+        made.expect(audits(NOW - 84 * HOUR, NOW + 75 * MINUTE, 100, 0.025))
+        yield made
+
+
+def pages(found: list[Episode]) -> list[Episode]:
+    return [episode for episode in found if episode.severity == "page"]
+
+
+def told(found: list[Episode]) -> list[tuple[str, str]]:
+    return [(episode.alert, episode.severity) for episode in found]
+
+
+def assert_quiet_until_all_is_wrong(here: Site, promtool: Tool) -> None:
+    """Nothing has fired; and lest that be because nothing can, a total failure pages at once."""
+    began = here.minute
+    here.coming = []
+    here.expect(audits(here.now, here.now + FAULT * MINUTE, 100, 1.0))
+    here.run(FAULT)
+    found = here.episodes(promtool)
+    (page,) = pages(found)
+
+    assert all(episode.first > began for episode in found), found
+    assert dict(page.labels)["dataset"] == "d"
+    assert page.first <= began + 10
+
+
+def test_a_daemon_that_restarts_wakes_nobody(watched: Site, promtool: Tool) -> None:
+    watched.start("a")
+    watched.run(20)
+    watched.stop("a")
+    watched.run(4)
+    watched.start("a")
+    watched.run(20)
+
+    assert_quiet_until_all_is_wrong(watched, promtool)
+
+
+def test_a_daemon_that_lost_its_ledger_wakes_nobody(watched: Site, promtool: Tool) -> None:
+    watched.start("a")
+    watched.run(20)
+    watched.stop("a")
+    for file in watched.folder.glob("a.ledger.db*"):
+        file.unlink()
+    watched.start("a")
+    watched.run(20)
+
+    assert watched.status().events > 8000
+    assert_quiet_until_all_is_wrong(watched, promtool)
+
+
+def test_replicas_with_ledgers_of_their_own_page_once(watched: Site, promtool: Tool) -> None:
+    watched.configure("b", 0.95)
+    watched.start("a")
+    watched.run(15)
+    watched.start("b")
+    watched.run(15)
+    watched.stop("a")
+    watched.run(5)
+    watched.start("a")
+    watched.run(5)
+
+    assert_quiet_until_all_is_wrong(watched, promtool)
+
+
+def test_an_objective_that_is_tightened_wakes_nobody(tmp_path: Path, promtool: Tool) -> None:
+    """From 95 % to 99 %, on a stream that is good enough for both."""
+    for here in site(tmp_path):
+        here.expect(audits(NOW - 84 * HOUR, NOW + 75 * MINUTE, 100, 0.005))
+        here.start("a")
+        here.run(15)
+        here.configure("a", 0.99)
+        assert here.daemons["a"].reload() == ""
+        here.run(25)
+
+        assert here.status().objective.value == 0.99
+        assert_quiet_until_all_is_wrong(here, promtool)
+
+
+def test_last_weeks_audits_do_not_page_tonight(watched: Site, promtool: Tool) -> None:
+    """A thousand verdicts of last Monday arrive at once, all of them wrong. Tonight's own would page."""
+    watched.start("a")
+    watched.run(10)
+    old = audits(NOW - 84 * HOUR, NOW - 74 * HOUR, 100, 1.0)
+    watched.expect(replace(audit, seen=watched.now + 1) for audit in old)
+    watched.stop("a")  # its first recount after a start reaches back to them at once
+    watched.start("a")
+    watched.run(30)
+
+    assert watched.status().errors > 1000
+    assert_quiet_until_all_is_wrong(watched, promtool)
+
+
+def test_one_bad_audit_of_five_is_no_news(tmp_path: Path, promtool: Tool) -> None:
+    """99 %, five audits in six hours: 20 budgets, until somebody asks for evidence."""
+    for here in site(tmp_path, 0.99, step=10):
+        here.expect(audits(NOW - 10 * DAY, NOW + 9 * HOUR, 5 / 6, 0.0))
+        here.coming[-5] = replace(here.coming[-5], right=False)
+        here.start("a")
+        here.run(9 * 60)
+
+        assert here.status().errors == 1
+        assert here.episodes(promtool) == []
+        assert told(here.episodes(promtool, without_evidence)) == [("LabelAccuracyBudgetBurn", "ticket")]
+
+
+def without_evidence(rules: str) -> str:
+    assert "labelmon_slo_evidence_nats{" in rules
+    return rules.replace("labelmon_slo_evidence_nats{", "0 * labelmon_slo_evidence_nats{").replace("} > 6.9078", "} >= 0")
+
+
+def test_an_exporter_that_is_gone_pages_once_and_alone(watched: Site, promtool: Tool) -> None:
+    watched.start("a")
+    watched.run(20)
+    watched.stop("a")
+
+    (gone,) = watched.episodes(promtool, until=20 + 6 * 60)
+
+    assert (gone.alert, gone.severity) == ("LabelmonGone", "page")
+    assert 20 + 5 <= gone.first <= 20 + 10
+    assert gone.last == 20 + 6 * 60
+
+
+def test_an_idle_night_is_no_outage(tmp_path: Path, promtool: Tool) -> None:
+    """100 audits an hour for 14 hours, none for 10: windows fill and empty, and nobody is told."""
+    for here in site(tmp_path, step=5):
+        for day in range(-3, 1):
+            morning = NOW + 11 * HOUR + day * DAY
+            here.expect(audits(morning, morning + 14 * HOUR, 100, 0.025, seed=day + 9))
+        here.run(0)
+        here.start("a")
+        here.run(14 * 60)
+
+        windows = [key for key in here.scraped if key[0] == "labelmon_sli_events" and ("window", "6h") in key[1]]
+        seen = list(here.scraped[windows[0]].values())
+        assert (min(seen), seen[-1]) == (0, pytest.approx(280, abs=10))
+        assert here.episodes(promtool) == []
