@@ -281,7 +281,7 @@ def _cusums(
     return walked(
         point.line,
         check.slo,
-        (point.pace.window_start(end, 30 * DAY), end),
+        (point.pace.window_start(end, min(30 * DAY, point.pace.longest)), end),  # older cells may not be at hand
         point.keys_scope,
         budget=point.objective.budget or 0.0,
         events_per_30d=_expected(point, DAY, rate, end) * 30,

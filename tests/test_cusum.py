@@ -7,11 +7,13 @@ import math
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from labelmon.alerting.tiers import burning
 from labelmon.cells import Cell
+from labelmon.check import EventSlo
 from labelmon.checks import catalogue
+from labelmon.counts import Op
 from labelmon.estimators.burn import choose_instrument
 from labelmon.estimators.cusum import CAP, alternative, cusums, levels, step
 from labelmon.measure import Point, measure
@@ -20,6 +22,7 @@ from labelmon.profiles import DEFAULT_ALERTING
 from labelmon.reading import targets_of
 from labelmon.recount import pace_of
 from labelmon.timeline import Timeline, timeline
+from labelmon.walk import walked
 from tests.world import NOW, dataset, target
 
 CHECKS = {check.name: check for check in catalogue()}
@@ -59,12 +62,14 @@ CELLS = st.lists(st.integers(0, 40).flatmap(lambda n: st.tuples(st.integers(0, n
 
 
 @settings(max_examples=40)
-@given(CELLS, st.integers(0, 1300), st.sampled_from([0.001, 0.05, 0.3, 0.5]))
+@given(CELLS, st.integers(0, 1300), st.sampled_from([0, 1]), st.sampled_from([0.001, 0.05, 0.3, 0.5]))
+@example([(0, 2), (1, 1)], 600, 0, 0.05)
 def test_all_cells_at_once_are_one_step_after_the_other(
-    cells: list[tuple[int, int]], quiet: int, budget: float
+    cells: list[tuple[int, int]], quiet: int, idle: int, budget: float
 ) -> None:
+    """However far back the first ones are, and whether or not what came between made them forgotten."""
     walks = [*cusums(budget, (6, 14.4), 5000), *cusums(budget, (2, 3), 5000)]
-    counts = np.array([(3, 7), *[(0, 1)] * quiet, *cells], float)
+    counts = np.array([(3, 7), (4, 4), *[(0, idle)] * quiet, *cells], float)
 
     wanted = []
     for walk in walks:
@@ -117,6 +122,54 @@ def test_a_healthy_stream_decides_as_seldom_as_promised(budget: float) -> None:
         alarmed |= np.max(level, axis=0) > walks[0].threshold
 
     assert alarmed.mean() < 0.1
+
+
+def cells(*counted: tuple[int, str, float, float]) -> Timeline:
+    """(start, priority, rows, good)."""
+    made = [Cell(start=at, width=60, keys=(key,), values=(rows, good), lag=None) for at, key, rows, good in counted]
+    return timeline(("priority",), {"rows": Op.SUM, "good": Op.SUM}, made)
+
+
+def ratios(line: Timeline, scope: dict[str, str] | None = None, effect: float = 1.0) -> dict[float, float]:
+    found = walked(
+        line,
+        EventSlo(good="good", target=0.95),
+        (0, 600),
+        scope or {},
+        budget=0.05,
+        events_per_30d=1440,
+        effect=effect,
+        alerting=DEFAULT_ALERTING,
+    )
+    return {c.burn: c.ratio for c in found}
+
+
+def test_groups_of_one_bucket_are_one_step_and_buckets_are_walked_in_order() -> None:
+    """7 good before 3 bad leave 3 steps up; one after the other, in a bucket of 10 they are netted."""
+    up, down, h = math.log(6), math.log(0.95 / 0.7), math.log(28_800)
+
+    assert ratios(cells((60, "high", 3, 0), (0, "low", 7, 7)))[6] == pytest.approx(3 * up / h)
+    assert ratios(cells((60, "high", 3, 0), (60, "low", 7, 7)))[6] == pytest.approx((3 * up - 7 * down) / h)
+    assert ratios(cells((60, "low", 7, 7), (60, "high", 3, 0)))[6] == pytest.approx((3 * up - 7 * down) / h)
+    assert ratios(cells((0, "high", 3, 0), (60, "low", 7, 7)))[6] == pytest.approx((3 * up - 7 * down) / h)
+    assert ratios(cells((600, "high", 3, 0), (0, "low", 7, 7)))[6] == 0
+
+
+def test_a_scope_walks_over_its_own_cells() -> None:
+    line = cells((0, "high", 3, 0), (60, "low", 100, 100))
+
+    assert ratios(line, {"priority": "high"})[6] == pytest.approx(3 * math.log(6) / math.log(28_800))
+    assert ratios(line, {"priority": "low"})[6] == 0
+    assert ratios(line, {"priority": "none"}) == {}
+
+
+def test_clustered_events_are_divided_by_their_design_effect() -> None:
+    """8 bad audits of a batch that tell as much as 2; and a sample better than random is taken for a random one."""
+    batch = cells((0, "high", 8, 0))
+    h, clustered = math.log(28_800), math.log(2 * 1440 / 4 / 0.1)
+
+    assert ratios(batch, effect=4)[6] == pytest.approx(2 * math.log(6) / clustered)
+    assert ratios(cells((0, "high", 3, 0)), effect=0.3)[6] == pytest.approx(3 * math.log(6) / h)
 
 
 class Stream:
