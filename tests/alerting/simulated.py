@@ -43,6 +43,7 @@ ledger: {{url: "sqlite:///{name}.ledger.db"}}
 datasets:
   d:
     interval: 1m
+    lateness: {lateness}
     owner: {{team: t}}
     relations:
       audits: {{store: s}}
@@ -112,11 +113,10 @@ class Site:
         """Audits that the store will hold when their time has come."""
         self.coming = sorted([*self.coming, *audits], key=lambda audit: audit.seen)
 
-    def configure(self, name: str, objective: float) -> Path:
+    def configure(self, name: str, objective: float, lateness: str = "2d") -> None:
         """The config file of a daemon."""
-        path = self.folder / f"{name}.yaml"
-        path.write_text(CONFIG.format(name=name, objective=objective))
-        return path
+        text = CONFIG.format(name=name, objective=objective, lateness=lateness)
+        (self.folder / f"{name}.yaml").write_text(text)
 
     def start(self, name: str) -> None:
         """A daemon starts, as `Daemon.start` does it, without threads and schedule."""
@@ -208,19 +208,21 @@ def _values(values: dict[int, float], minutes: range) -> str:
     return " ".join(written)
 
 
-_FAILED = re.compile(r"time: ([0-9hms]+),\s+exp: nil\s+got: (.*)")
+_FAILED = re.compile(r"time: (\w+),\s+exp: nil\s+got: (.*)")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
-_TIME = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:\d+s)?")
+_TIME = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:0s)?")
 
 
 def _firing(output: str) -> Iterable[tuple[int, dict[str, str]]]:
     """(minute, labels) of every alert that fires, out of what promtool says it did not expect."""
-    for time, got in _FAILED.findall(output):
+    failed = _FAILED.findall(output)
+    assert len(failed) == output.count("exp: nil"), output[-3000:]
+    for time, got in failed:
         match = _TIME.fullmatch(time)
         assert match, time
-        hours, minutes = (int(part or 0) for part in match.groups())
+        weeks, days, hours, minutes = (int(part or 0) for part in match.groups())
         for line in re.findall(r"\{[^}]*\}", got):
-            yield hours * 60 + minutes, dict(_LABEL.findall(line))
+            yield ((weeks * 7 + days) * 24 + hours) * 60 + minutes, dict(_LABEL.findall(line))
 
 
 def _episodes(firing: Iterable[tuple[int, dict[str, str]]], step: int) -> Iterable[Episode]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.alerting.conftest import Tool
-from tests.alerting.simulated import DAY, HOUR, MINUTE, NOW, Audit, Episode, Site, audits
+from tests.alerting.simulated import DAY, HOUR, MINUTE, NOW, Episode, Site, audits
 
 FAULT = 15  # minutes in which an outage of a stream of 100 an hour must have paged, with room to spare
 
@@ -105,11 +106,12 @@ def test_an_objective_that_is_tightened_wakes_nobody(tmp_path: Path, promtool: T
 
 def test_last_weeks_audits_do_not_page_tonight(watched: Site, promtool: Tool) -> None:
     """A thousand verdicts of last Monday arrive at once, all of them wrong. Tonight's own would page."""
+    watched.configure("a", 0.95, lateness="8d")
     watched.start("a")
     watched.run(10)
     old = audits(NOW - 84 * HOUR, NOW - 74 * HOUR, 100, 1.0)
     watched.expect(replace(audit, seen=watched.now + 1) for audit in old)
-    watched.stop("a")  # its first recount after a start reaches back to them at once
+    watched.stop("a")  # the first recount after a start reaches back to them at once
     watched.start("a")
     watched.run(30)
 
@@ -133,6 +135,57 @@ def test_one_bad_audit_of_five_is_no_news(tmp_path: Path, promtool: Tool) -> Non
 def without_evidence(rules: str) -> str:
     assert "labelmon_slo_evidence_nats{" in rules
     return rules.replace("labelmon_slo_evidence_nats{", "0 * labelmon_slo_evidence_nats{").replace("} > 6.9078", "} >= 0")
+
+
+@pytest.mark.parametrize("objective", [0.95, 0.99])
+def test_a_fault_that_comes_back_every_hour_is_one_trouble(tmp_path: Path, promtool: Tool, objective: float) -> None:
+    """Five minutes of every hour all is wrong, for twelve hours. Every other minute sees each fault twice."""
+    for here in site(tmp_path, objective, step=2):
+        here.expect(audits(NOW - 3 * DAY, NOW + HOUR, 100, (1 - objective) / 2))
+        for hour in range(1, 13):
+            at = NOW + hour * HOUR
+            here.expect(audits(at, at + 5 * MINUTE, 96, 1.0))
+            here.expect(audits(at + 5 * MINUTE, at + HOUR, 96, (1 - objective) / 2, seed=hour))
+        here.start("a")
+        here.run(13 * 60)
+
+        found = here.episodes(promtool)
+        assert 1 <= len(pages(found)) <= 2, found
+        assert 60 < pages(found)[0].first <= 70
+        assert {episode.alert for episode in found} == {"LabelAccuracyBudgetBurn"}
+        hasty = here.episodes(promtool, lambda rules: re.sub("keep_firing_for: .*", "keep_firing_for: 2m", rules))
+        assert len(pages(hasty)) == 12
+
+
+def test_few_audits_that_are_all_bad_page_once(tmp_path: Path, promtool: Tool) -> None:
+    """Five a day, wrong for five days. Between two looks lies half an hour: no window in force is below four days."""
+    for here in site(tmp_path, step=30):
+        here.expect(audits(NOW - 20 * DAY, NOW, 5 / 24, 0.025))
+        here.expect(audits(NOW, NOW + 5 * DAY, 5 / 24, 1.0))
+        here.start("a")
+        here.run(5 * 24 * 60)
+
+        found = here.episodes(promtool)
+        (page,) = pages(found)
+        assert page.first <= 2 * 24 * 60
+        assert page.last == here.minute
+        print(here.status().profile, here.status().instrument, found)
+
+
+def test_a_rate_that_jumps_between_profiles_wakes_nobody(tmp_path: Path, promtool: Tool) -> None:
+    """From 5 audits an hour to 1,000 and back: what judges them follows, and neither flaps nor fires."""
+    for here in site(tmp_path, 0.99, step=10):
+        here.expect(audits(NOW - 6 * DAY, NOW + 2 * HOUR, 5, 0.005, seed=2))
+        here.expect(audits(NOW + 2 * HOUR, NOW + 8 * HOUR, 1000, 0.005))
+        here.expect(audits(NOW + 8 * HOUR, NOW + 30 * HOUR, 5, 0.005, seed=3))
+        here.start("a")
+        judged = []
+        for _ in range(30 * 6):
+            here.run(10)
+            judged.append(here.status().judged_by)
+
+        print([(i, j) for i, j in enumerate(judged) if i == 0 or judged[i - 1] != j])
+        assert here.episodes(promtool) == []
 
 
 def test_an_exporter_that_is_gone_pages_once_and_alone(watched: Site, promtool: Tool) -> None:
@@ -159,5 +212,5 @@ def test_an_idle_night_is_no_outage(tmp_path: Path, promtool: Tool) -> None:
 
         windows = [key for key in here.scraped if key[0] == "labelmon_sli_events" and ("window", "6h") in key[1]]
         seen = list(here.scraped[windows[0]].values())
-        assert (min(seen), seen[-1]) == (0, pytest.approx(280, abs=10))
+        assert (min(seen), seen[-1]) == (0, pytest.approx(300, abs=6))
         assert here.episodes(promtool) == []
