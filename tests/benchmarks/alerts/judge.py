@@ -1,0 +1,135 @@
+"""What the product's rules say of simulated audits, minute by minute and for all runs at once.
+
+Windows begin where the product's `Pace` has them begin. The arithmetic of `window_count` and `burning_tiers` is
+written again for arrays; tests hold it to the product's own, run by run and minute by minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, tiers_of
+from labelmon.model import DAY, Alerting, BurnTier, Profile, Severity
+from labelmon.profiles import DEFAULT_ALERTING
+from labelmon.recount import Pace
+from tests.benchmarks.alerts.streams import Counts, Stream
+
+MINUTE = 60
+BEGIN = 19_000 * DAY  # the first minute of every stream, in seconds since 1970
+VISIBILITY = 2 * MINUTE  # windows end so long before they are looked at: two buckets, the product's default
+PACE = Pace(
+    bucket=MINUTE,
+    coarse=3600,
+    lateness=2 * DAY,
+    visibility=float(VISIBILITY),
+    recount_interval=3600.0,
+    reconcile_interval=float(DAY),
+    longest=30 * DAY,
+    timezone="UTC",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether the page's and the ticket's expression hold at each evaluation, [minutes, runs]."""
+
+    page: np.ndarray
+    ticket: np.ndarray
+
+
+def budget_of(objective: float) -> float:
+    """The share of audits that may be wrong, as the product computes it."""
+    return 1.0 - objective
+
+
+class Windows:
+    """Sums over the windows that end with each minute."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._minutes = len(stream.events)
+        self._sums = {name: _running(getattr(stream, name)) for name in ("events", "errors")}
+        self._known: dict[int, tuple[Counts, Counts]] = {}
+
+    def counts(self, window: int) -> tuple[Counts, Counts]:
+        """(events, errors) of a window of so many seconds, [minutes, runs]."""
+        if window not in self._known:
+            ends = range(BEGIN + MINUTE, BEGIN + (self._minutes + 1) * MINUTE, MINUTE)
+            begins = np.array([max(0, PACE.window_start(end, window) - BEGIN) // MINUTE for end in ends])
+            events, errors = (sums[1:] - sums[begins] for sums in (self._sums["events"], self._sums["errors"]))
+            self._known[window] = events, errors
+        return self._known[window]
+
+    def rate(self) -> np.ndarray:
+        """Events a second since the stream began, [minutes, runs]."""
+        return self._sums["events"][1:] / (np.arange(1, self._minutes + 1) * MINUTE)[:, None]
+
+
+def judged(stream: Stream, objective: float, effect: float = 1.0, alerting: Alerting = DEFAULT_ALERTING) -> Verdict:
+    """What the generated rules say; counts are divided by the design effect `effect` before they prove anything."""
+    windows, budget = Windows(stream), budget_of(objective)
+    held = {}
+    for severity in Severity:
+        found = np.zeros(stream.shape, bool)
+        for tier in tiers_of(alerting.profiles[0], severity):
+            found |= tier_holds(windows, tier, budget, effect, evidence_needed(alerting))
+        held[severity] = found
+    return Verdict(page=held[Severity.PAGE], ticket=held[Severity.TICKET])
+
+
+def plain(stream: Stream, objective: float, profile: Profile = DEFAULT_ALERTING.profiles[0]) -> Verdict:
+    """The rule of Google's workbook over the same windows: both burn rates above the factor, and nothing else."""
+    windows, budget = Windows(stream), budget_of(objective)
+
+    def over(tier: BurnTier) -> np.ndarray:
+        return _share_above(windows, tier.long, tier.burn * budget) & _share_above(
+            windows, tier.short, tier.burn * budget
+        )
+
+    def any_of(tiers: Sequence[BurnTier]) -> np.ndarray:
+        return np.logical_or.reduce([over(tier) for tier in tiers])
+
+    return Verdict(page=any_of(profile.page), ticket=any_of(profile.ticket))
+
+
+def tier_holds(windows: Windows, tier: BurnTier, budget: float, effect: float, needed: float) -> np.ndarray:
+    """Material, proven and still happening, as tiers.burning_tiers has it."""
+    n, k = windows.counts(tier.long)
+    # Most minutes are far below: look closely at those only that may be above.
+    at = np.flatnonzero((k > 0) & (k > n * (min(tier.burn * budget, MOSTLY_BAD) * (1 - 1e-6))))
+    at = at[_material(n.ravel()[at], k.ravel()[at], budget, tier.burn)]
+    at = at[evidence(k.ravel()[at] / effect, n.ravel()[at] / effect, budget) > needed]
+    n, k = (counts.ravel()[at] for counts in windows.counts(tier.short))
+    at = at[(n == 0) | _material(n, k, budget, tier.burn)]
+    held = np.zeros(windows.counts(tier.long)[0].size, bool)
+    held[at] = True
+    return held.reshape(windows.counts(tier.long)[0].shape)
+
+
+def evidence(errors: np.ndarray, events: np.ndarray, budget: float) -> np.ndarray:
+    """proportion.evidence_nats of arrays; events above 0."""
+    good = events - errors
+    with np.errstate(divide="ignore", invalid="ignore"):
+        nats = errors * np.log(errors / (events * budget))
+        nats = nats + np.where(good > 0, good * np.log(good / (events * (1 - budget))), 0.0)
+    return np.where(errors > events * budget, nats, 0.0)
+
+
+def _material(n: np.ndarray, k: np.ndarray, budget: float, burn: float) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = k / n
+    return np.asarray((n > 0) & ((ratio / budget > burn) | (ratio > MOSTLY_BAD)))
+
+
+def _share_above(windows: Windows, window: int, threshold: float) -> np.ndarray:
+    n, k = windows.counts(window)
+    return np.asarray((k > 0) & (k > threshold * n))
+
+
+def _running(counts: Counts) -> Counts:
+    return np.concatenate([np.zeros((1, counts.shape[1]), np.int32), np.cumsum(counts, axis=0, dtype=np.int32)])
+
+
+Judge = Callable[[Stream], Verdict]
