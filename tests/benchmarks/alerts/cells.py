@@ -64,9 +64,7 @@ class Cell:
 def null_cells() -> list[Cell]:
     """Where nothing is wrong."""
     grid = [Cell(objective=o, per_hour=r, burn=b) for o in OBJECTIVES for r in RATES for b in NULLS]
-    return grid + [
-        Cell(objective=o, per_hour=r, burn=1.0, clustered=True) for o in OBJECTIVES for r in CLUSTERED_RATES
-    ]
+    return grid + [Cell(objective=o, per_hour=r, burn=1.0, clustered=True) for o in OBJECTIVES for r in CLUSTERED_RATES]
 
 
 def delay_cells() -> list[Cell]:
@@ -103,7 +101,9 @@ def delays(rng: np.random.Generator, cell: Cell, runs: int) -> dict[str, float |
     The fault begins at a random minute of the fourth day and lasts until an hour after the alert that is looked
     at: the page, or the ticket of a fault too slow to page.
     """
-    severity = Severity.TICKET if cell.burn <= min(t.burn for t in DEFAULT_ALERTING.profiles[0].page) / 2 else Severity.PAGE
+    severity = (
+        Severity.TICKET if cell.burn <= min(t.burn for t in DEFAULT_ALERTING.profiles[0].page) / 2 else Severity.PAGE
+    )
     minutes = HEALTHY + DAY + HORIZONS[int(cell.burn)]
     hours: dict[str, list[np.ndarray]] = {}
     for block in _blocks(runs, minutes):
@@ -160,7 +160,9 @@ def _hours(minutes: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 def _summary(name: str, hours: np.ndarray) -> dict[str, float | None]:
     """Median and 90th percentile; runs without an alert are later than any, None where it would be one of those."""
-    found: dict[str, float | None] = {f"{name}_seen": round(float((~np.isnan(hours)).mean()), 4) if len(hours) else None}
+    found: dict[str, float | None] = {
+        f"{name}_seen": round(float((~np.isnan(hours)).mean()), 4) if len(hours) else None
+    }
     ordered = np.sort(np.where(np.isnan(hours), np.inf, hours))
     for label, share in (("median", 0.5), ("p90", 0.9)):
         value = ordered[min(len(ordered) - 1, int(share * len(ordered)))] if len(ordered) else np.inf
