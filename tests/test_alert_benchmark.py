@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from dataclasses import replace
@@ -17,11 +18,20 @@ from labelmon.alerting.yamlfile import dump
 from labelmon.estimators.burn import window_count
 from labelmon.model import BurnTier, Profile, Severity, Urls
 from labelmon.profiles import DEFAULT_ALERTING
-from tests.benchmarks.alerts import judge, product, promql
-from tests.benchmarks.alerts.cells import Cell, delays, false_alerts, lorden_hours, poisson_upper
+from tests.benchmarks.alerts import judge, page, product, promql
+from tests.benchmarks.alerts.cells import (
+    Cell,
+    delay_cells,
+    delays,
+    false_alerts,
+    lorden_hours,
+    null_cells,
+    poisson_upper,
+)
 from tests.benchmarks.alerts.episodes import episodes, firing, first
 from tests.benchmarks.alerts.goals import missed
 from tests.benchmarks.alerts.streams import DESIGN_EFFECT, Stream, batches, independent, switched
+from tests.benchmarks.prove import PROOF
 
 DAY = 1440
 
@@ -203,3 +213,35 @@ def test_prometheus_fires_at_the_minutes_the_simulation_says(tmp_path: Path) -> 
     pages = {name: int(verdict.page.sum()) for name, verdict in said.items()}
     assert pages["quiet"] == pages["one-bad-of-five"] == 0
     assert all(0 < pages[name] < 240 for name in ("twenty", "all-wrong"))
+
+
+def figures_of(cell: Cell) -> dict[str, object]:
+    if cell.burn <= 1:
+        kinds = [f"{rule}_{level}" for rule in ("labelmon", "plain") for level in ("pages", "tickets")]
+        return {"months": 1000} | {
+            f"{kind}{end}": value for kind in kinds for end, value in (("", 0.01), ("_upper", 0.02))
+        }
+    kinds = [f"{rule}_{level}" for rule in ("labelmon", "plain") for level in ("page", "ticket", "reset")]
+    told = {"median": 0.25, "p90": None, "seen": 0.8}
+    return {"runs": 500, "lorden": 123.4} | {f"{kind}_{what}": told[what] for kind in kinds for what in told}
+
+
+def test_the_page_shows_every_cell_of_its_figures() -> None:
+    cells = [*null_cells(), *delay_cells()]
+    proof = {"command": "c", "seed": 1, "commit": "a" * 40, "figures": {cell.name: figures_of(cell) for cell in cells}}
+    proof["figures"] |= {"goals_missed": ["5 an hour: too late"]}
+
+    text = page.page(proof)
+
+    assert len({cell.name for cell in cells}) == len(cells)
+    assert "| 99 % | 5 | 20x | 15 min (longer) | 15 min (longer) | 15 min (longer) | 15 min (longer) | 123 h |" in text
+    assert "| 95 % | 100 in batches | at the budget | 0.01 (0.02) |" in text
+    assert text.count("\n| ") == 3 * 2 + len(null_cells()) + 2 * len(delay_cells())
+    assert "- 5 an hour: too late" in text
+
+
+def test_the_page_is_as_new_as_its_figures() -> None:
+    proven = json.loads(PROOF.read_text()).get("alerts")
+
+    assert page.PAGE.exists() == (proven is not None)
+    assert proven is None or page.PAGE.read_text() == page.page(proven)

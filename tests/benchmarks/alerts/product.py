@@ -21,7 +21,7 @@ from tests.benchmarks.alerts.judge import BEGIN, MINUTE, PACE, VISIBILITY
 from tests.benchmarks.alerts.streams import Stream
 
 # Any check whose events are one row each, good or bad; what it estimates beside does not matter here.
-CHECK = replace(validator_pass.CHECK, estimate=lambda counts, moment: ())
+CHECK = replace(validator_pass.CHECK, estimate=lambda _counts, _moment: ())
 RELATION = Relation(name=CHECK.relation, store="s", columns={}, table="validations")
 
 
