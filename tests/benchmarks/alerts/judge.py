@@ -52,6 +52,7 @@ class Windows:
         self._minutes = len(stream.events)
         self._sums = {name: _running(getattr(stream, name)) for name in ("events", "errors")}
         self._known: dict[int, tuple[Counts, Counts]] = {}
+        self._rate: np.ndarray | None = None
 
     def counts(self, window: int) -> tuple[Counts, Counts]:
         """(events, errors) of a window of so many seconds, [minutes, runs]."""
@@ -62,9 +63,17 @@ class Windows:
             self._known[window] = events, errors
         return self._known[window]
 
-    def rate(self) -> np.ndarray:
-        """Events a second since the stream began, [minutes, runs]."""
-        return self._sums["events"][1:] / (np.arange(1, self._minutes + 1) * MINUTE)[:, None]
+    def rate(self, period: int = 30 * DAY) -> np.ndarray:
+        """Events a second over the objective's window, as far as there is history, [minutes, runs]."""
+        ends = np.arange(1, self._minutes + 1) * MINUTE
+        begins = np.maximum(0, np.array([PACE.window_start(BEGIN + end, period) for end in ends]) - BEGIN)
+        return np.asarray(self.counts(period)[0] / (ends - begins)[:, None])
+
+    def expected(self, window: int) -> np.ndarray:
+        """Events of a window: what the long run promises, or what is in it now if that is more; [minutes, runs]."""
+        if self._rate is None:
+            self._rate = self.rate()
+        return np.maximum(self._rate * window, self.counts(window)[0])
 
 
 def judged(stream: Stream, objective: float, effect: float = 1.0, alerting: Alerting = DEFAULT_ALERTING) -> Verdict:
