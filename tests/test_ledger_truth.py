@@ -432,7 +432,7 @@ def test_profiles_survive_a_restart(world: World) -> None:
     again = world.sampler()
     again.cycle(NOW + 120)
 
-    assert dict(again.tracks["label_accuracy"].state.profiles) == {"": "dense"}
+    assert dict(again.tracks["label_accuracy"].state.profiles) == {"": "dense both"}
 
 
 def test_a_newer_ledger_is_refused(world: World, ledgers: Ledgers) -> None:
