@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, tiers_of
+from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, recent_windows, tiers_of
+from labelmon.estimators.burn import HYSTERESIS
+from labelmon.estimators.proportion import fewest_events
 from labelmon.model import DAY, Alerting, BurnTier, Profile, Severity
 from labelmon.profiles import DEFAULT_ALERTING
 from labelmon.recount import Pace
 from tests.benchmarks.alerts.streams import Counts, Stream
+from tests.benchmarks.alerts.walks import decided
 
 MINUTE = 60
 BEGIN = 19_000 * DAY  # the first minute of every stream, in seconds since 1970
+STARTED = 24 * 60  # when the daemon starts, in minutes: it reads a day that the store has already
 VISIBILITY = 2 * MINUTE  # windows end so long before they are looked at: two buckets, the product's default
 PACE = Pace(
     bucket=MINUTE,
@@ -45,6 +50,13 @@ def budget_of(objective: float) -> float:
     return 1.0 - objective
 
 
+@cache
+def begins_of(minutes: int, window: int) -> np.ndarray:
+    """Where the windows of so many seconds begin that end with each minute; those from before the stream, with it."""
+    ends = range(BEGIN + MINUTE, BEGIN + (minutes + 1) * MINUTE, MINUTE)
+    return np.array([max(0, PACE.window_start(end, window) - BEGIN) // MINUTE for end in ends])
+
+
 class Windows:
     """Sums over the windows that end with each minute."""
 
@@ -57,17 +69,15 @@ class Windows:
     def counts(self, window: int) -> tuple[Counts, Counts]:
         """(events, errors) of a window of so many seconds, [minutes, runs]."""
         if window not in self._known:
-            ends = range(BEGIN + MINUTE, BEGIN + (self._minutes + 1) * MINUTE, MINUTE)
-            begins = np.array([max(0, PACE.window_start(end, window) - BEGIN) // MINUTE for end in ends])
+            begins = begins_of(self._minutes, window)
             events, errors = (sums[1:] - sums[begins] for sums in (self._sums["events"], self._sums["errors"]))
             self._known[window] = events, errors
         return self._known[window]
 
     def rate(self, period: int = 30 * DAY) -> np.ndarray:
         """Events a second over the objective's window, as far as there is history, [minutes, runs]."""
-        ends = np.arange(1, self._minutes + 1) * MINUTE
-        begins = np.maximum(0, np.array([PACE.window_start(BEGIN + end, period) for end in ends]) - BEGIN)
-        return np.asarray(self.counts(period)[0] / (ends - begins)[:, None])
+        length = np.arange(1, self._minutes + 1) - begins_of(self._minutes, period)
+        return np.asarray(self.counts(period)[0] / (length * MINUTE)[:, None])
 
     def expected(self, window: int) -> np.ndarray:
         """Events of a window: what the long run promises, or what is in it now if that is more; [minutes, runs]."""
@@ -79,12 +89,17 @@ class Windows:
 def judged(stream: Stream, objective: float, effect: float = 1.0, alerting: Alerting = DEFAULT_ALERTING) -> Verdict:
     """What the generated rules say; counts are divided by the design effect `effect` before they prove anything."""
     windows, budget = Windows(stream), budget_of(objective)
+    may_page = windows_may_page(windows, budget, effect, alerting)
+    per_month = windows.expected(DAY) * 30 / effect
     held = {}
     for severity in Severity:
         found = np.zeros(stream.shape, bool)
         for tier in tiers_of(alerting.profiles[0], severity):
-            found |= tier_holds(windows, tier, budget, effect, evidence_needed(alerting))
-        held[severity] = found
+            found |= tier_holds(windows, tier, budget, effect, evidence_needed(alerting, severity))
+        if severity is Severity.PAGE:
+            found &= may_page
+        walked = _ahead(decided(stream, budget, alerting.burns(severity), per_month, effect))
+        held[severity] = found | (walked & _still(windows, severity, budget, alerting))
     return Verdict(page=held[Severity.PAGE], ticket=held[Severity.TICKET])
 
 
@@ -124,6 +139,41 @@ def evidence(errors: np.ndarray, events: np.ndarray, budget: float) -> np.ndarra
         nats = errors * np.log(errors / (events * budget))
         nats = nats + np.where(good > 0, good * np.log(good / (events * (1 - budget))), 0.0)
     return np.where(errors > events * budget, nats, 0.0)
+
+
+def windows_may_page(windows: Windows, budget: float, effect: float, alerting: Alerting) -> np.ndarray:
+    """Whether windows may page beside the e-CUSUM, as burn.choose_instrument has it, [minutes, runs].
+
+    The daemon starts at the minute STARTED and reads what the store has by then.
+
+    Raises
+    ------
+    ValueError : where any run would leave the quickest profile; the grid has none that does.
+    """
+    profile = alerting.profiles[0]
+    room = np.maximum.reduce([windows.expected(tier.long) for tier in profile.page])[STARTED:] / effect
+    needed = fewest_events(budget, alerting.alpha_of(Severity.PAGE))
+    # With so much room the quickest profile is chosen whatever was chosen before.
+    if not (room >= needed * HYSTERESIS).all():
+        raise ValueError(f"too few audits for the profile {profile.name}: {room.min():g} in a window, need {needed}")
+    bad = windows.expected(max(tier.long for tier in profile.page)) / effect * budget
+    marks = np.where(bad >= HYSTERESIS, 1, np.where(bad < 1.0, 0, -1)).astype(np.int8)
+    marks[: STARTED + 1] = bad[STARTED] >= 1.0
+    told = np.where(marks >= 0, np.arange(len(marks), dtype=np.int32)[:, None], 0)
+    np.maximum.accumulate(told, axis=0, out=told)
+    return np.asarray(np.take_along_axis(marks, told, axis=0) == 1)
+
+
+def _still(windows: Windows, severity: Severity, budget: float, alerting: Alerting) -> np.ndarray:
+    """Whether a window that is not long past burns more than the budget, [minutes, runs]."""
+    recent = set(recent_windows(alerting, severity)) & set(alerting.profiles[0].windows)
+    return np.logical_or.reduce([_share_above(windows, window, budget) for window in sorted(recent)])
+
+
+def _ahead(walked: np.ndarray) -> np.ndarray:
+    """Walks of plain events do not wait for rows to become visible: they are ahead of the windows."""
+    ahead = VISIBILITY // MINUTE
+    return np.concatenate([walked[ahead:], np.repeat(walked[-1:], ahead, axis=0)])
 
 
 def _material(n: np.ndarray, k: np.ndarray, budget: float, burn: float) -> np.ndarray:

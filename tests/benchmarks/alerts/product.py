@@ -44,12 +44,12 @@ def statuses(stream: Stream, run: int, objective: float, minutes: Iterable[int])
     series = Series(dataset=dataset.name, check=CHECK, relation=RELATION, labels=None, keys=CHECK.keys)
     counted = zip(stream.events[:, run].tolist(), stream.errors[:, run].tolist(), strict=True)
     cells = [
-        Cell(start=BEGIN + i * MINUTE, width=MINUTE, keys=("any",), values=(float(n), float(n - k)))
+        Cell(start=BEGIN + i * MINUTE, width=MINUTE, keys=("any",), values=(float(n), float(n - k)), lag=0.0)
         for i, (n, k) in enumerate(counted)
         if n
     ]
     whole = timeline(CHECK.keys, {ROWS: Op.SUM, "good": Op.SUM}, cells)
-    profile = ""
+    judged_by = ""
     for minute in minutes:
         now = looked_at(minute)
         point = Point(
@@ -60,11 +60,11 @@ def statuses(stream: Stream, run: int, objective: float, minutes: Iterable[int])
             series=series,
             failure="",
             sampled_at=float(now),
-            profile=profile,
+            judged_by=judged_by,
             pace=PACE,
         )
         (status,) = measure(dataset, [point], float(now), DEFAULT_ALERTING).slos
-        profile = status.profile
+        judged_by = status.judged_by
         yield status
 
 

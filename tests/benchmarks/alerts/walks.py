@@ -18,11 +18,12 @@ def decided(
     """Whether any walk of `burns` is above its threshold after each minute, [minutes, runs].
 
     `events_per_30d` is (effective) and moves with time, [minutes, runs]: so do thresholds and caps. The daemon walks
-    all of its ledger by the threshold of the moment; the level can differ only after it was at a cap.
+    all of its ledger by the threshold of the moment, which moves a level that came down from its cap with the cap.
     """
     walks = cusums(budget, burns, FEWEST)
     minutes, runs = stream.shape
-    level = np.zeros((len(walks), runs))
+    level, capped = np.zeros((len(walks), runs)), np.zeros((len(walks), runs), bool)
+    cap = np.zeros((len(walks), runs))
     found = np.zeros((minutes, runs), bool)
     for begun in range(0, minutes, CHUNK):
         part = slice(begun, min(minutes, begun + CHUNK))
@@ -30,17 +31,17 @@ def decided(
         thresholds = np.stack([threshold(walks, events_per_30d[part])] * len(walks), axis=1)
         caps = CAP * thresholds
         steps = np.stack(
-            [
-                step_up(walk, budget, thresholds[:, i]) * bad - walk.down * (total - bad)
-                for i, walk in enumerate(walks)
-            ],
+            [step_up(walk, budget, thresholds[:, i]) * bad - walk.down * (total - bad) for i, walk in enumerate(walks)],
             axis=1,
         )
         above = np.zeros((len(steps), runs), bool)
         for at in range(len(steps)):
+            np.add(level, caps[at] - cap, out=level, where=capped)
             np.add(level, steps[at], out=level)
             np.maximum(level, 0.0, out=level)
-            np.minimum(level, caps[at], out=level)
+            cap = caps[at]
+            np.minimum(level, cap, out=level)
+            capped = (level == cap) | (capped & (level > 0.0))
             above[at] = (level > thresholds[at]).any(axis=0)
         found[part] = above
     return found
