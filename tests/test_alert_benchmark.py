@@ -17,7 +17,7 @@ from labelmon.alerting.tiers import burning, burning_tiers
 from labelmon.alerting.yamlfile import dump
 from labelmon.estimators.burn import choose_instrument, window_count
 from labelmon.estimators.cusum import cusums, levels
-from labelmon.model import BurnTier, Instrument, Profile, Severity, Urls
+from labelmon.model import BurnTier, Instrument, Mode, Profile, Severity, Urls
 from labelmon.profiles import DEFAULT_ALERTING, DENSE
 from tests.benchmarks.alerts import judge, page, product, promql, walks
 from tests.benchmarks.alerts.cells import (
@@ -154,6 +154,21 @@ def test_each_way_to_hold_is_the_products_way() -> None:
                 assert judge.tier_holds(windows, tier, budget, 1.0, needed)[minute, 0] == (tier in held)
 
     assert {(tier, held) for tier in DENSE.page for held in (True, False)} <= seen
+
+
+def test_the_plain_rule_is_that_of_the_plain_mode() -> None:
+    stream = fault(np.random.default_rng(17), 20, 0.3, 0.99)
+    windows, said, mode = judge.Windows(stream), judge.plain(stream, 0.99), replace(DEFAULT_ALERTING, mode=Mode.PLAIN)
+
+    for minute in range(len(stream.events) - 190, len(stream.events), 3):
+        counted = [
+            window_count(w, *(float(c[minute, 0]) for c in windows.counts(w)), judge.budget_of(0.99))
+            for w in judge.WORKBOOK.windows
+        ]
+        for severity in Severity:
+            held = bool(burning_tiers(judge.WORKBOOK, severity, counted, mode))
+            assert getattr(said, severity.value)[minute, 0] == held
+    assert 0 < said.page[-190:].sum() < 190
 
 
 @pytest.mark.parametrize(("per_hour", "effect"), [(20, 1.0), (100, DESIGN_EFFECT)])

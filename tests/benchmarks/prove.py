@@ -68,7 +68,8 @@ PROOFS = (
             "labelmon/profiles.py",
             "labelmon/measure.py",
             *(f"labelmon/estimators/{name}.py" for name in ("burn", "cusum", "proportion")),
-            *(f"labelmon/alerting/{name}.py" for name in ("rules", "tiers")),
+            "labelmon/walk.py",
+            *(f"labelmon/alerting/{name}.py" for name in ("plain", "rules", "tiers")),
         ),
     ),
     Proof(

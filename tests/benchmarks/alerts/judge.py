@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 
+from labelmon.alerting.plain import workbook
 from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, recent_windows, tiers_of
 from labelmon.estimators.burn import HYSTERESIS
 from labelmon.estimators.proportion import fewest_events
@@ -23,6 +24,7 @@ from tests.benchmarks.alerts.walks import decided
 
 MINUTE = 60
 BEGIN = 19_000 * DAY  # the first minute of every stream, in seconds since 1970
+WORKBOOK = workbook()
 STARTED = 24 * 60  # when the daemon starts, in minutes: it reads a day that the store has already
 VISIBILITY = 2 * MINUTE  # windows end so long before they are looked at: two buckets, the product's default
 PACE = Pace(
@@ -103,17 +105,14 @@ def judged(stream: Stream, objective: float, effect: float = 1.0, alerting: Aler
     return Verdict(page=held[Severity.PAGE], ticket=held[Severity.TICKET])
 
 
-def plain(stream: Stream, objective: float, profile: Profile = DEFAULT_ALERTING.profiles[0]) -> Verdict:
-    """The rule of Google's workbook over the same windows: both burn rates above the factor, and nothing else."""
+def plain(stream: Stream, objective: float, profile: Profile = WORKBOOK) -> Verdict:
+    """The rule of Google's workbook over the same buckets: both burn rates above the factor, and nothing else."""
     windows, budget = Windows(stream), budget_of(objective)
 
-    def over(tier: BurnTier) -> np.ndarray:
-        return _share_above(windows, tier.long, tier.burn * budget) & _share_above(
-            windows, tier.short, tier.burn * budget
-        )
-
     def any_of(tiers: Sequence[BurnTier]) -> np.ndarray:
-        return np.logical_or.reduce([over(tier) for tier in tiers])
+        return np.logical_or.reduce(
+            [_above(windows, t.long, t.burn, budget) & _above(windows, t.short, t.burn, budget) for t in tiers]
+        )
 
     return Verdict(page=any_of(profile.page), ticket=any_of(profile.ticket))
 
@@ -167,7 +166,7 @@ def windows_may_page(windows: Windows, budget: float, effect: float, alerting: A
 def _still(windows: Windows, severity: Severity, budget: float, alerting: Alerting) -> np.ndarray:
     """Whether a window that is not long past burns more than the budget, [minutes, runs]."""
     recent = set(recent_windows(alerting, severity)) & set(alerting.profiles[0].windows)
-    return np.logical_or.reduce([_share_above(windows, window, budget) for window in sorted(recent)])
+    return np.logical_or.reduce([_above(windows, window, 1.0, budget) for window in sorted(recent)])
 
 
 def _ahead(walked: np.ndarray) -> np.ndarray:
@@ -182,9 +181,11 @@ def _material(n: np.ndarray, k: np.ndarray, budget: float, burn: float) -> np.nd
     return np.asarray((n > 0) & ((ratio / budget > burn) | (ratio > MOSTLY_BAD)))
 
 
-def _share_above(windows: Windows, window: int, threshold: float) -> np.ndarray:
+def _above(windows: Windows, window: int, burn: float, budget: float) -> np.ndarray:
+    """Whether the burn rate of a window is above `burn`, [minutes, runs]; without events it is not."""
     n, k = windows.counts(window)
-    return np.asarray((k > 0) & (k > threshold * n))
+    ratio = np.divide(k, n, out=np.zeros(n.shape), where=n > 0)
+    return np.asarray(ratio / budget > burn)
 
 
 def _running(counts: Counts) -> Counts:
