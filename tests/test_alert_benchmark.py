@@ -176,13 +176,14 @@ def test_the_walks_are_the_products(per_hour: int, effect: float) -> None:
     stream = fault(np.random.default_rng(14), per_hour, 0.4, 0.99, runs=3)
     per_month = judge.Windows(stream).expected(86_400) * 30 / effect
 
-    held = walks.decided(stream, 0.01, (6, 14.4), per_month, effect)
+    held, slow = walks.decided(stream, 0.01, [(6, 14.4), (2, 3)], per_month, effect)
 
     for minute, run in [(m, r) for m in range(0, len(held), 61) for r in range(3)]:
-        each = cusums(0.01, (6, 14.4), per_month[minute, run])
         events, errors = (c[: minute + 1, run] / effect for c in (stream.events, stream.errors))
-        above = [level > walk.threshold for level, walk in zip(levels(errors, events, each), each, strict=True)]
-        assert held[minute, run] == any(above), (minute, run)
+        for said, burns in ((held, (6, 14.4)), (slow, (2, 3))):
+            each = cusums(0.01, burns, per_month[minute, run])
+            above = [level > walk.threshold for level, walk in zip(levels(errors, events, each), each, strict=True)]
+            assert said[minute, run] == any(above), (minute, run, burns)
     assert held.any(axis=0).all()
     assert not held.all(axis=0).any()
 

@@ -93,16 +93,21 @@ def judged(stream: Stream, objective: float, effect: float = 1.0, alerting: Aler
     windows, budget = Windows(stream), budget_of(objective)
     may_page = windows_may_page(windows, budget, effect, alerting)
     per_month = windows.expected(DAY) * 30 / effect
-    held = {}
-    for severity in Severity:
+    severities = (Severity.PAGE, Severity.TICKET)
+    walks = decided(stream, budget, [alerting.burns(severity) for severity in severities], per_month, effect)
+    held = []
+    for severity, walked in zip(severities, walks, strict=True):
         found = np.zeros(stream.shape, bool)
         for tier in tiers_of(alerting.profiles[0], severity):
             found |= tier_holds(windows, tier, budget, effect, evidence_needed(alerting, severity))
         if severity is Severity.PAGE:
             found &= may_page
-        walked = _ahead(decided(stream, budget, alerting.burns(severity), per_month, effect))
-        held[severity] = found | (walked & _still(windows, severity, budget, alerting))
-    return Verdict(page=held[Severity.PAGE], ticket=held[Severity.TICKET])
+        recent = set(recent_windows(alerting, severity)) & set(alerting.profiles[0].windows)
+        still = np.flatnonzero(_ahead(walked))
+        burning = [_above(windows, window, 1.0, budget, still) for window in sorted(recent)]
+        found.ravel()[still[np.logical_or.reduce(burning)]] = True
+        held.append(found)
+    return Verdict(page=held[0], ticket=held[1])
 
 
 def plain(stream: Stream, objective: float, profile: Profile = WORKBOOK) -> Verdict:
@@ -110,20 +115,22 @@ def plain(stream: Stream, objective: float, profile: Profile = WORKBOOK) -> Verd
     windows, budget = Windows(stream), budget_of(objective)
 
     def any_of(tiers: Sequence[BurnTier]) -> np.ndarray:
-        return np.logical_or.reduce(
-            [_above(windows, t.long, t.burn, budget) & _above(windows, t.short, t.burn, budget) for t in tiers]
-        )
+        found = np.zeros(stream.shape, bool)
+        for tier in tiers:
+            at = _maybe(windows, tier.long, tier.burn * budget)
+            at = at[_above(windows, tier.long, tier.burn, budget, at)]
+            found.ravel()[at[_above(windows, tier.short, tier.burn, budget, at)]] = True
+        return found
 
     return Verdict(page=any_of(profile.page), ticket=any_of(profile.ticket))
 
 
 def tier_holds(windows: Windows, tier: BurnTier, budget: float, effect: float, needed: float) -> np.ndarray:
     """Material, proven and still happening, as tiers.burning_tiers has it."""
-    n, k = windows.counts(tier.long)
-    # Most minutes are far below: look closely at those only that may be above.
-    at = np.flatnonzero((k > 0) & (k > n * (min(tier.burn * budget, MOSTLY_BAD) * (1 - 1e-6))))
-    at = at[_material(n.ravel()[at], k.ravel()[at], budget, tier.burn)]
-    at = at[evidence(k.ravel()[at] / effect, n.ravel()[at] / effect, budget) > needed]
+    at = _maybe(windows, tier.long, min(tier.burn * budget, MOSTLY_BAD))
+    n, k = (counts.ravel() for counts in windows.counts(tier.long))
+    at = at[_material(n[at], k[at], budget, tier.burn)]
+    at = at[evidence(k[at] / effect, n[at] / effect, budget) > needed]
     n, k = (counts.ravel()[at] for counts in windows.counts(tier.short))
     at = at[(n == 0) | _material(n, k, budget, tier.burn)]
     held = np.zeros(windows.counts(tier.long)[0].size, bool)
@@ -150,23 +157,18 @@ def windows_may_page(windows: Windows, budget: float, effect: float, alerting: A
     ValueError : where any run would leave the quickest profile; the grid has none that does.
     """
     profile = alerting.profiles[0]
-    room = np.maximum.reduce([windows.expected(tier.long) for tier in profile.page])[STARTED:] / effect
+    most = windows.expected(max(tier.long for tier in profile.page)) / effect
+    room = most[STARTED:]
     needed = fewest_events(budget, alerting.alpha_of(Severity.PAGE))
     # With so much room the quickest profile is chosen whatever was chosen before.
     if not (room >= needed * HYSTERESIS).all():
         raise ValueError(f"too few audits for the profile {profile.name}: {room.min():g} in a window, need {needed}")
-    bad = windows.expected(max(tier.long for tier in profile.page)) / effect * budget
+    bad = most * budget
     marks = np.where(bad >= HYSTERESIS, 1, np.where(bad < 1.0, 0, -1)).astype(np.int8)
     marks[: STARTED + 1] = bad[STARTED] >= 1.0
     told = np.where(marks >= 0, np.arange(len(marks), dtype=np.int32)[:, None], 0)
     np.maximum.accumulate(told, axis=0, out=told)
     return np.asarray(np.take_along_axis(marks, told, axis=0) == 1)
-
-
-def _still(windows: Windows, severity: Severity, budget: float, alerting: Alerting) -> np.ndarray:
-    """Whether a window that is not long past burns more than the budget, [minutes, runs]."""
-    recent = set(recent_windows(alerting, severity)) & set(alerting.profiles[0].windows)
-    return np.logical_or.reduce([_above(windows, window, 1.0, budget) for window in sorted(recent)])
 
 
 def _ahead(walked: np.ndarray) -> np.ndarray:
@@ -181,9 +183,15 @@ def _material(n: np.ndarray, k: np.ndarray, budget: float, burn: float) -> np.nd
     return np.asarray((n > 0) & ((ratio / budget > burn) | (ratio > MOSTLY_BAD)))
 
 
-def _above(windows: Windows, window: int, burn: float, budget: float) -> np.ndarray:
-    """Whether the burn rate of a window is above `burn`, [minutes, runs]; without events it is not."""
+def _maybe(windows: Windows, window: int, share: float) -> np.ndarray:
+    """Flat places where the error ratio may be above `share`: most are far below, which is quick to see."""
     n, k = windows.counts(window)
+    return np.flatnonzero((k > 0) & (k > n * (share * (1 - 1e-6))))
+
+
+def _above(windows: Windows, window: int, burn: float, budget: float, at: np.ndarray) -> np.ndarray:
+    """Whether the burn rate of a window is above `burn` at the flat places `at`; without events it is not."""
+    n, k = (counts.ravel()[at] for counts in windows.counts(window))
     ratio = np.divide(k, n, out=np.zeros(n.shape), where=n > 0)
     return np.asarray(ratio / budget > burn)
 
