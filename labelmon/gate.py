@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from labelmon import naming
+from labelmon.alerting.power import judged_text
 from labelmon.alerting.rules import evidence_needed
 from labelmon.alerting.tiers import burning
 from labelmon.check import Check, EventSlo
@@ -115,6 +116,7 @@ def _finding(status: SloStatus, alerting: Alerting) -> Finding:
             "history": status.history,
             "profile": status.profile,
             "instrument": status.instrument,
+            "judged_by": judged_text(status, alerting),
             "cusum": {f"{c.burn:g}": c.ratio for c in status.cusums},
         },
     )

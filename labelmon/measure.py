@@ -18,12 +18,10 @@ from labelmon.model import (
     CusumRatio,
     Dataset,
     Estimate,
-    Instrument,
     Measurement,
     Mode,
     Objective,
     ObjectiveKind,
-    Profile,
     Severity,
     SloStatus,
     State,
@@ -249,6 +247,7 @@ def _event_status(
     if state is State.OK and profile == naming.THRESHOLD_ONLY:
         state, reason = State.INSUFFICIENT, "no alert window has the power to judge so few or so late events"
     judged = chosen if alerting.mode is Mode.EVIDENCE else None
+    bad = _expected(point, judged.longest_page, rate, end) / effect * budget if judged else None
     return SloStatus(
         dataset=dataset.name,
         check=point.check.name,
@@ -263,15 +262,10 @@ def _event_status(
         profile=profile,
         windows=tuple(counted),
         design_effect=design_effect,
-        instrument=_instrument(point, judged, rate, end, effect) if judged else None,
+        instrument=None if bad is None else choose_instrument(bad, point.judged_by.partition(" ")[2]),
+        expected_bad=bad,
         cusums=_cusums(point, rate, (end, now), alerting, effect) if judged else (),
     )
-
-
-def _instrument(point: Point, profile: Profile, rate: float, end: int, effect: float) -> Instrument:
-    longest = max(tier.long for tier in profile.page or profile.tiers)
-    expected_bad = _expected(point, longest, rate, end) / effect * (point.objective.budget or 0.0)
-    return choose_instrument(expected_bad, point.judged_by.partition(" ")[2])
 
 
 def _cusums(
@@ -287,7 +281,7 @@ def _cusums(
     return walked(
         point.line,
         check.slo,
-        (point.pace.window_start(end, 30 * DAY), end),
+        (point.pace.window_start(end, min(30 * DAY, point.pace.longest)), end),  # older cells may not be at hand
         point.keys_scope,
         budget=point.objective.budget or 0.0,
         events_per_30d=_expected(point, DAY, rate, end) * 30,

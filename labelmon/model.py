@@ -245,6 +245,11 @@ class Profile:
         return (*self.page, *self.ticket)
 
     @property
+    def longest_page(self) -> int:
+        """The longest window of its pages, or of its tickets where it has no page, in seconds."""
+        return max(tier.long for tier in self.page or self.tiers)
+
+    @property
     def windows(self) -> tuple[int, ...]:
         """Every window of the profile in seconds, ascending, once each."""
         return tuple(sorted({w for tier in self.tiers for w in (tier.long, tier.short)}))
@@ -256,6 +261,7 @@ class Alerting:
 
     profiles: tuple[Profile, ...]
     mode: Mode = Mode.EVIDENCE
+    period: int = 30 * DAY  # what factors are shares of, and no window is longer than
     alpha: float = 0.001  # chance that evidence lies, per look: ln(1/alpha) = 6.9 nats
     page_alpha: float = 0.0001  # the same for a page, which wakes: 9.2 nats
     page_burns: tuple[float, ...] = (6.0, 14.4)  # what the e-CUSUMs of a page look for, in budgets
@@ -368,6 +374,7 @@ class SloStatus:
     windows: tuple[WindowCount, ...] = ()
     design_effect: float | None = None  # None where the check does not speak of its sample's design
     instrument: Instrument | None = None  # None where nothing is judged by windows
+    expected_bad: float | None = None  # (effective) bad events of the longest page window at the budget: why so
     cusums: tuple[CusumRatio, ...] = ()
 
     @property

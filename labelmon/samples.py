@@ -185,6 +185,7 @@ def slo_json(status: SloStatus) -> dict[str, object]:
             "history": status.history,
             "profile": status.profile,
             "instrument": status.instrument,
+            "expected_bad": status.expected_bad,
             "cusum": [{"burn": c.burn, "error_ratio": c.alternative, "ratio": c.ratio} for c in status.cusums],
             "windows": [
                 {

@@ -251,6 +251,7 @@ def test_a_bulk_upload_of_old_bad_audits_cannot_page(world: World) -> None:
     assert status.profile == "dense"
     assert status.errors == 2880
     assert all(w.errors == 0 for w in status.windows)
+    assert all(c.ratio < 1 for c in status.cusums)
 
 
 def test_nightly_uploads_are_judged_by_windows_that_can_see_them(world: World) -> None:

@@ -10,37 +10,10 @@ from labelmon import naming
 from labelmon.alerting.promql import Compare, Expr, Join, Metric
 from labelmon.check import Check
 from labelmon.durations import format_duration
-from labelmon.model import DAY, HOUR, BurnTier, Profile
+from labelmon.model import BurnTier, Profile
+from labelmon.profiles import factor, workbook
 
-NAME = "workbook"
-# Share of the period's budget, long and short window: chapter 5, "Alerting on SLOs", table 5-8.
-PAGES = ((0.02, HOUR, 300), (0.05, 6 * HOUR, 1800))
-TICKETS = ((0.10, DAY, 2 * HOUR), (0.10, 3 * DAY, 6 * HOUR))
-
-
-def factor(share: float, period: int, long: int) -> float:
-    """The burn rate that spends `share` of the budget of `period` within `long` (both in seconds).
-
-    Examples
-    --------
-    >>> factor(0.02, 30 * 86400, 3600), factor(0.02, 28 * 86400, 3600)
-    (14.4, 13.44)
-    """
-    return share * period / long
-
-
-def workbook(period: int = 30 * DAY) -> Profile:
-    """The workbook's tiers for objectives over `period` seconds.
-
-    References
-    ----------
-    B. Beyer et al. (2018), The Site Reliability Workbook, chapter 5.
-    """
-    page, ticket = (
-        tuple(BurnTier(burn=factor(share, period, long), long=long, short=short) for share, long, short in table)
-        for table in (PAGES, TICKETS)
-    )
-    return Profile(name=NAME, page=page, ticket=ticket)
+__all__ = ["factor", "plain_tier", "thresholds", "workbook"]
 
 
 def thresholds(profile: Profile, objective: float) -> tuple[float, ...]:

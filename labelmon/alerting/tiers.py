@@ -36,12 +36,14 @@ def burning(status: SloStatus, severity: Severity, alerting: Alerting) -> Burnin
     profile = next((p for p in alerting.profiles if p.name == status.profile), None)
     if profile is None:
         return None
-    alone = severity is Severity.PAGE and status.instrument is Instrument.CUSUM
+    walks = alerting.mode is Mode.EVIDENCE
+    alone = walks and severity is Severity.PAGE and status.instrument is Instrument.CUSUM
     tiers = () if alone else burning_tiers(profile, severity, status.windows, alerting)
     recent = recent_windows(alerting, severity) if tiers_of(profile, severity) else ()
     still = [w for w in status.windows if w.window in recent and w.burn_rate is not None and w.burn_rate > 1]
-    walks = status.cusums if still and alerting.mode is Mode.EVIDENCE else ()
-    decided = tuple(c for c in walks if c.burn in alerting.burns(severity) and c.ratio > 1)
+    decided = tuple(
+        c for c in (status.cusums if still and walks else ()) if c.burn in alerting.burns(severity) and c.ratio > 1
+    )
     if not tiers and not decided:
         return None
     longs = [w for w in status.windows if w.window in {tier.long for tier in tiers}]
