@@ -61,7 +61,7 @@ def test_an_alert_outlives_its_expression_by_ten_evaluations() -> None:
 def test_an_alert_that_still_fires_is_no_new_one() -> None:
     assert episodes(holds(3, 14, 25), keep=10, since=0).tolist() == [1]
     assert episodes(holds(3, 15), keep=10, since=0).tolist() == [2]
-    assert episodes(holds(3, 15), keep=10, since=4).tolist() == [1]
+    assert [episodes(holds(3, 15), keep=10, since=s).tolist() for s in (3, 4, 15, 16)] == [[2], [1], [1], [0]]
     assert first(holds(3, 15), np.array([4])).tolist() == [15]
 
 

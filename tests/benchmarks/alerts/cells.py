@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import log
 
@@ -12,8 +12,8 @@ from labelmon.model import Severity
 from labelmon.profiles import DEFAULT_ALERTING
 from tests.benchmarks.alerts import judge
 from tests.benchmarks.alerts.episodes import NEVER, episodes, firing, first, keep_steps
-from tests.benchmarks.alerts.judge import Judge, Verdict
-from tests.benchmarks.alerts.streams import DESIGN_EFFECT, Stream, batches, independent, switched
+from tests.benchmarks.alerts.judge import Judge
+from tests.benchmarks.alerts.streams import DESIGN_EFFECT, batches, independent, switched
 
 HOUR, DAY = 60, 24 * 60  # minutes
 WARM_UP, MONTH, HEALTHY = 3 * DAY, 30 * DAY, 3 * DAY
@@ -23,7 +23,6 @@ AT_ONCE = 8_000_000  # minutes of all runs together that are held in memory
 KEEP = keep_steps(DEFAULT_ALERTING.keep_firing, DEFAULT_ALERTING.evaluation_interval)
 OBJECTIVES, RATES, NULLS, BURNS = (0.95, 0.99), (5, 20, 100, 1000), (0.5, 1.0), (2, 6, 20)
 CLUSTERED_RATES = (20, 100, 1000)
-RULES = ("labelmon", "plain")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +88,7 @@ def false_alerts(rng: np.random.Generator, cell: Cell, months: int) -> dict[str,
     figures: dict[str, float] = {"months": months}
     for name, found in counted.items():
         each = np.concatenate(found)
-        figures[name] = round(each.sum() / months, 4)
+        figures[name] = round(int(each.sum()) / months, 4)
         figures[f"{name}_upper"] = round(poisson_upper(int(each.sum())) / months, 4)
         figures[f"{name}_months"] = round(float((each > 0).mean()), 4)
     return figures
@@ -101,9 +100,7 @@ def delays(rng: np.random.Generator, cell: Cell, runs: int) -> dict[str, float |
     The fault begins at a random minute of the fourth day and lasts until an hour after the alert that is looked
     at: the page, or the ticket of a fault too slow to page.
     """
-    severity = (
-        Severity.TICKET if cell.burn <= min(t.burn for t in DEFAULT_ALERTING.profiles[0].page) / 2 else Severity.PAGE
-    )
+    severity = Severity.TICKET if cell.burn < min(DEFAULT_ALERTING.page_burns) else Severity.PAGE
     minutes = HEALTHY + DAY + HORIZONS[int(cell.burn)]
     hours: dict[str, list[np.ndarray]] = {}
     for block in _blocks(runs, minutes):
@@ -123,7 +120,7 @@ def delays(rng: np.random.Generator, cell: Cell, runs: int) -> dict[str, float |
             mended = ask(switched(healthy, faulty, begins, ends))
             quiet = first(~firing(getattr(mended, severity.value), KEEP), np.minimum(ends, minutes - 1))
             hours.setdefault(f"{rule}_reset", []).append(_hours(quiet - ends, (quiet < NEVER) & (ends < minutes)))
-    figures: dict[str, float | None] = {"runs": runs, "reset_of": severity.value}  # type: ignore[dict-item]
+    figures: dict[str, float | None] = {"runs": runs}
     for name, found in hours.items():
         each = np.concatenate(found)
         if name.endswith("reset"):
@@ -174,7 +171,3 @@ def _blocks(runs: int, minutes: int) -> Iterator[int]:
     size = max(1, AT_ONCE // minutes)
     for begun in range(0, runs, size):
         yield min(size, runs - begun)
-
-
-Figures = Callable[[np.random.Generator, Cell, int], Mapping[str, float | None]]
-__all__ = ["Cell", "Stream", "Verdict", "delay_cells", "delays", "false_alerts", "null_cells"]
