@@ -181,7 +181,9 @@ def read_receivers(reader: Reader, node: Node | None) -> dict[str, Receiver]:
             found[name] = Receiver(name=name, kind=kind, settings={"to": reader.scalar(body, TICKETS, "")})
             continue
         settings: dict[str, object] = {}
-        for key, value in reader.mapping(body, RECEIVER_KEYS[kind]).items():
+        given = reader.mapping(body, RECEIVER_KEYS[kind])
+        hidden = [key for key, value in given.items() if value.hides]
+        for key, value in given.items():
             if key in SECRET_KEYS:
                 settings[key] = _file_reference(reader, value)
             elif key == "url":
@@ -189,11 +191,11 @@ def read_receivers(reader: Reader, node: Node | None) -> dict[str, Receiver]:
             elif key == "require_tls":
                 settings[key] = reader.scalar(value, FLAG, True)
             else:
-                settings[key] = reader.scalar(value, SOME_TEXT, "")
+                settings[key] = reader.scalar(value, NOTICE_TEXT, "")
         missing = [key for key in NEEDED_KEYS[kind] if key not in settings]
         if missing and isinstance(body.value, dict):
             reader.problem(body, f"need {', '.join(missing)}")
-        found[name] = Receiver(name=name, kind=kind, settings=settings)
+        found[name] = Receiver(name=name, kind=kind, settings=settings, from_environment=frozenset(hidden))
     return found
 
 
@@ -202,6 +204,18 @@ def _receiver_name(reader: Reader, name: str, node: Node) -> None:
         reader.problem(node, f"need {LABEL.wants}, got {name!r}")
     if name == "null":
         reader.problem(node, "need another name than null", "alerts that go to nobody end in a receiver of that name")
+
+
+def _notice_text(text: str) -> str:
+    # Alertmanager expands {{ }} when it notifies: a template that does not parse would lose the page, then and there.
+    if not text or not text.isprintable() or text.count("{{") != text.count("}}"):
+        raise ValueError(text)
+    return text
+
+
+NOTICE_TEXT = Kind(
+    read=_notice_text, wants="text on one line, in which every {{ has its }}", schema=SOME_TEXT.schema
+)
 
 
 def _tickets(text: str) -> str:
