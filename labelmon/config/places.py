@@ -213,9 +213,7 @@ def _notice_text(text: str) -> str:
     return text
 
 
-NOTICE_TEXT = Kind(
-    read=_notice_text, wants="text on one line, in which every {{ has its }}", schema=SOME_TEXT.schema
-)
+NOTICE_TEXT = Kind(read=_notice_text, wants="text on one line, in which every {{ has its }}", schema=SOME_TEXT.schema)
 
 
 def _tickets(text: str) -> str:
