@@ -57,6 +57,8 @@ ALERTING_KEYS: dict[str, Kind] = {
     "repeat_interval": SECONDS,
     "alpha": NUMBER,
 }
+# Prometheus and Alertmanager refuse these at zero.
+INTERVALS = ("evaluation_interval", "page_group_interval", "ticket_group_interval", "repeat_interval")
 TIER_KEYS: dict[str, Kind] = {"burn": NUMBER, "long": SECONDS, "short": SECONDS}
 SHORTEST = 4
 # Only these are named in an error: what stands before :// in a mistaken URL may be anything, a password too.
@@ -263,13 +265,17 @@ def read_alerting(reader: Reader, node: Node | None) -> Alerting:
     if "alpha" in values and not 0 < values["alpha"] < 1:
         reader.problem(keys["alpha"], f"need a chance between 0 and 1, got {keys['alpha'].shown}")
         del values["alpha"]
-    if values.get("evaluation_interval") == 0:
-        reader.problem(keys["evaluation_interval"], "need an interval above 0")
+    for name in INTERVALS:
+        if values.get(name) == 0:
+            reader.problem(keys[name], "need an interval above 0")
     profiles = DEFAULT_ALERTING.profiles
     if "profiles" in keys:
         entries = reader.mapping(keys["profiles"], None)
         read = [_profile(reader, name, entry) for name, entry in entries.items()]
         profiles = tuple(p for p in read if p is not None) or profiles
+        for severity in ("page", "ticket") if None not in read and entries else ():
+            if not any(getattr(profile, severity) for profile in profiles):
+                reader.problem(keys["profiles"], f"need a {severity} tier in at least one profile")
         if not entries:
             reader.problem(keys["profiles"], "need at least one profile")
     return Alerting(profiles=profiles, **values)
