@@ -12,10 +12,15 @@ import pytest
 import yaml
 
 from labelmon import generate
+from labelmon.alerting.files import rule_file
+from labelmon.alerting.operator import Metadata, alertmanager_manifest
+from labelmon.alerting.routing import alertmanager_config
+from labelmon.alerting.rules import all_rules
 from labelmon.checks import catalogue
 from labelmon.config import Config, load
 from labelmon.errors import ConfigError, GenerateError, UsageError
 from labelmon.formats import make
+from labelmon.openslo import openslo
 from tests.alerting.conftest import Tool, _tool
 
 NASTY = {
@@ -48,7 +53,7 @@ datasets:
       labels: {}
       audits: {}
     objectives:
-      label_accuracy: {target: 0.9}
+      label_accuracy: {target: 0.9, window: all}
       label_latency: {target: 0.9, within: 1h, scope: {priority: SCOPE}}
 """
 PLACES = ("STORE", "URL", "RECEIVER", "MAIL", "PATH", "PROFILE", "DATASET", "PIPELINE", "TEAM", "CLASS", "SCOPE")
@@ -76,38 +81,36 @@ def configured(folder: Path, **texts: str) -> Config:
     return load(path)
 
 
-def written(config: Config, out: Path) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for form in ("prometheus", "operator", "openslo"):
-        made = make(form, catalogue(), config, out, {})
-        generate.write(made.files, out, made.folders)
-        assert generate.check(made.files, out, made.folders) == ""
-        found |= made.files
-    return found
+def texts(config: Config) -> dict[str, str]:
+    """The files that hold text of the config; the rules are made of its windows and links alone."""
+    routes = (config.datasets.values(), config.receivers, config.operator, config.alerting, config.urls)
+    return {
+        "alertmanager.yml": alertmanager_config(*routes),
+        "manifest.yaml": alertmanager_manifest(config, config.alerting, config.urls, Metadata()),
+        "openslo.yaml": openslo(config, catalogue(), "http://prometheus.example").text,
+    }
 
 
 @pytest.mark.parametrize("place", PLACES)
 def test_strange_text_is_refused_with_its_line_or_written_so_that_it_loads(
-    promtool: Tool, amtool: Tool, tmp_path: Path, place: str
+    amtool: Tool, tmp_path: Path, place: str
 ) -> None:
-    """One set of files for all texts that are taken: the rules do not depend on them, which is asserted first."""
-    rules = written(configured(tmp_path), tmp_path / "plain")["rules/labelmon.rules.yml"]
+    plain = configured(tmp_path)
     taken = []
     for what, text in NASTY.items():
         try:
             config = configured(tmp_path, **{place: text})
         except ConfigError as error:
             assert place not in FREE, (what, str(error))
-            assert all(":" in str(p) and p.line > 1 for p in error.problems)
+            assert all(problem.line > 1 for problem in error.problems)
             continue
         taken.append(what)
-        files = written(config, tmp_path / what)
-        assert place == "URL" or files["rules/labelmon.rules.yml"] == rules
-        checked = amtool("check-config", "rules/alertmanager.yml", cwd=tmp_path / what)
+        assert place == "URL" or (config.alerting, config.urls) == (plain.alerting, plain.urls)
+        for name, content in texts(config).items():
+            assert list(yaml.safe_load_all(content))
+            (tmp_path / name).write_text(content, encoding="utf-8")
+        checked = amtool("check-config", "alertmanager.yml", cwd=tmp_path)
         assert checked.returncode == 0, checked.stdout + checked.stderr
-        for name, content in files.items():
-            if name.endswith((".yml", ".yaml")):
-                assert list(yaml.safe_load_all(content))
     expected = {
         "PATH": set(NASTY),
         "CLASS": set(NASTY),
@@ -116,17 +119,24 @@ def test_strange_text_is_refused_with_its_line_or_written_so_that_it_loads(
         "URL": {"umlaut"},
     }
     assert set(taken) == expected.get(place, set())
-    if "umlaut" in taken:
-        checked = promtool("check", "rules", "rules/labelmon.rules.yml", cwd=tmp_path / "umlaut")
-        assert checked.returncode == 0, checked.stderr
 
 
-def test_what_a_path_and_a_mail_address_say_comes_back_from_the_files(tmp_path: Path) -> None:
+def test_rules_with_a_link_beyond_ascii_load(promtool: Tool, tmp_path: Path) -> None:
+    config = configured(tmp_path, URL=NASTY["umlaut"])
+    rules = all_rules(catalogue(), config.alerting, config.urls)
+    generate.write({"rules.yml": rule_file(rules, config.alerting)}, tmp_path, ())
+
+    checked = promtool("check", "rules", "rules.yml", cwd=tmp_path)
+
+    assert checked.returncode == 0, checked.stderr
+    assert "https://wiki.example/größe/" in (tmp_path / "rules.yml").read_text(encoding="utf-8")
+
+
+def test_what_a_path_says_comes_back_from_the_file(tmp_path: Path) -> None:
     for what, text in NASTY.items():
-        files = written(configured(tmp_path, PATH=text), tmp_path / "out")
-        receivers = {r["name"]: r for r in yaml.safe_load(files["rules/alertmanager.yml"])["receivers"]}
+        made = yaml.safe_load(texts(configured(tmp_path, PATH=text))["alertmanager.yml"])
+        receivers = {r["name"]: r for r in made["receivers"]}
         assert receivers["secret"]["pagerduty_configs"][0]["routing_key_file"] == text, what
-        assert yaml.safe_load(files["operator/alertmanagerconfig.yaml"])["kind"] == "AlertmanagerConfig"
 
 
 def everything(folder: Path) -> dict[str, bytes]:
