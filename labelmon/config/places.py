@@ -268,17 +268,21 @@ def read_alerting(reader: Reader, node: Node | None) -> Alerting:
     for name in INTERVALS:
         if values.get(name) == 0:
             reader.problem(keys[name], "need an interval above 0")
-    profiles = DEFAULT_ALERTING.profiles
-    if "profiles" in keys:
-        entries = reader.mapping(keys["profiles"], None)
-        read = [_profile(reader, name, entry) for name, entry in entries.items()]
-        profiles = tuple(p for p in read if p is not None) or profiles
-        for severity in ("page", "ticket") if None not in read and entries else ():
-            if not any(getattr(profile, severity) for profile in profiles):
-                reader.problem(keys["profiles"], f"need a {severity} tier in at least one profile")
-        if not entries:
-            reader.problem(keys["profiles"], "need at least one profile")
-    return Alerting(profiles=profiles, **values)
+    profiles = _profiles(reader, keys["profiles"]) if "profiles" in keys else ()
+    return Alerting(profiles=profiles or DEFAULT_ALERTING.profiles, **values)
+
+
+def _profiles(reader: Reader, node: Node) -> tuple[Profile, ...]:
+    entries = reader.mapping(node, None)
+    read = [_profile(reader, name, entry) for name, entry in entries.items()]
+    found = tuple(profile for profile in read if profile is not None)
+    if not entries:
+        reader.problem(node, "need at least one profile")
+    # Each severity has rules, and tests of them, that are made of its tiers; one with a problem may yet bring them.
+    for severity in ("page", "ticket") if found and len(found) == len(read) else ():
+        if not any(getattr(profile, severity) for profile in found):
+            reader.problem(node, f"need a {severity} tier in at least one profile")
+    return found
 
 
 def _profile(reader: Reader, name: str, node: Node) -> Profile | None:
