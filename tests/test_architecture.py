@@ -37,6 +37,8 @@ LAYERS = (
         "once",
         "samples",
         "generate",
+        "formats",
+        "openslo",
         "web",
         "preflight",
         "explain",

@@ -26,7 +26,7 @@ class Metric(Expr):
     matchers: tuple[tuple[str, str], ...] = ()
 
     def lines(self) -> list[str]:
-        inside = ", ".join(f'{label}="{value}"' for label, value in self.matchers)
+        inside = ", ".join(f"{label}={quoted(value)}" for label, value in self.matchers)
         return [f"{self.name}{{{inside}}}" if inside else self.name]
 
 
@@ -123,6 +123,18 @@ class WithOwner(Expr):
             "  )) > bool 0",
             ")",
         ]
+
+
+def quoted(text: str) -> str:
+    r"""A text as PromQL reads it back, whatever is in it.
+
+    Examples
+    --------
+    >>> print(quoted('high, "urgent"'))
+    "high, \"urgent\""
+    """
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def number(value: float) -> str:
