@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from labelmon.check import Check
+from labelmon.alerting.power import judged_text
+from labelmon.check import Check, EventSlo
 from labelmon.checks import catalogue
 from labelmon.config import Config
 from labelmon.docs import explain_text
 from labelmon.errors import StoreError, UsageError
+from labelmon.ledger import open_ledger
 from labelmon.model import Dataset
 from labelmon.once import measure_once, span_of
 from labelmon.pseudonyms import load_pseudonyms
 from labelmon.reading import describe, targets_of
 from labelmon.roles import PERSON_ROLES
+from labelmon.sampler import DatasetSampler
 from labelmon.stores import open_store, statement
 
 
@@ -38,7 +41,23 @@ def explain(name: str | None, config: Config | None, only: str | None, *, plan: 
             raise UsageError(f"--dataset: unknown dataset {only!r}; known: {', '.join(config.datasets)}")
         for dataset in [config.datasets[only]] if only else config.datasets.values():
             lines += ["", f"on dataset {dataset.name}:", *_fares(config, dataset, chosen, plan=plan)]
+            lines += _judged(config, dataset, chosen) if only else []
     return "\n".join(lines) + "\n"
+
+
+def _judged(config: Config, dataset: Dataset, checks: list[Check]) -> Iterator[str]:
+    """What pages on each objective of events, as a daemon that starts now would choose."""
+    sampler = DatasetSampler(
+        dataset=dataset,
+        stores={name: open_store(spec) for name, spec in config.stores.items()},
+        ledger=open_ledger("sqlite://"),
+        pseudonyms=load_pseudonyms(config.pseudonym_keys),
+        alerting=config.alerting,
+        catalogue=[check for check in checks if isinstance(check.slo, EventSlo)],
+    )
+    for status in sampler.cycle(time.time()).board.slos:
+        scope = f" {status.scope_label}" if status.scope else ""
+        yield f"  {status.check}{scope}: {judged_text(status, config.alerting)}"
 
 
 def _fares(config: Config, dataset: Dataset, checks: list[Check], *, plan: bool) -> Iterator[str]:

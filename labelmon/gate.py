@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from labelmon import naming
+from labelmon.alerting.power import judged_text
 from labelmon.alerting.rules import evidence_needed
-from labelmon.alerting.tiers import burning_tiers
+from labelmon.alerting.tiers import burning
 from labelmon.check import Check, EventSlo
 from labelmon.durations import format_duration
 from labelmon.errors import UsageError
@@ -114,6 +115,9 @@ def _finding(status: SloStatus, alerting: Alerting) -> Finding:
             "budget_remaining": status.budget_remaining,
             "history": status.history,
             "profile": status.profile,
+            "instrument": status.instrument,
+            "judged_by": judged_text(status, alerting),
+            "cusum": {f"{c.burn:g}": c.ratio for c in status.cusums},
         },
     )
 
@@ -132,16 +136,20 @@ def _verdict(status: SloStatus, alerting: Alerting) -> tuple[Verdict, str]:
 
 
 def _burning(status: SloStatus, alerting: Alerting) -> str:
-    """The first tier that holds, pages before tickets, in words; '' if none does."""
-    profile = next((p for p in alerting.profiles if p.name == status.profile), None)
-    for severity in Severity if profile else ():
-        assert profile is not None  # noqa: S101  there would be no severity
-        for tier in burning_tiers(profile, severity, status.windows, alerting):
+    """What alerts first, pages before tickets, in words; '' if nothing does."""
+    for severity in Severity:
+        found = burning(status, severity, alerting)
+        for tier in found.tiers if found else ():
             counted = next(w for w in status.windows if w.window == tier.long)
             return (
                 f"burns {counted.burn_rate:.3g} budgets over {format_duration(tier.long)} "
                 f"({counted.errors:g} of {counted.events:g} bad, {counted.evidence_nats:.3g} nats of evidence): "
                 f"{severity.value} above {tier.burn:g}"
+            )
+        for cusum in found.cusums if found else ():
+            return (
+                f"the e-CUSUM has decided that {cusum.alternative:.3g} bad is nearer than the budget "
+                f"({cusum.burn:g} times it, level {cusum.ratio:.2f} of its threshold): {severity.value}"
             )
     return ""
 
@@ -154,7 +162,7 @@ def _spent(status: SloStatus, alerting: Alerting) -> tuple[Verdict, str]:
         return Verdict.GO, f"{said}{left}"
     effect, budget = status.design_effect or 1.0, status.objective.budget or 0.0
     nats = evidence_nats(status.errors / effect, status.events / effect, budget)
-    if nats > evidence_needed(alerting):
+    if nats > evidence_needed(alerting, Severity.TICKET):
         return Verdict.PAUSE, f"the error budget is spent: {said}, {nats:.3g} nats of evidence"
     return Verdict.GO, f"{said}: more than the budget allows, which chance explains ({nats:.3g} nats)"
 

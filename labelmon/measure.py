@@ -6,21 +6,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labelmon import naming
-from labelmon.check import Check, EventSlo, Moment
+from labelmon.check import Check, Event, EventSlo, Moment
 from labelmon.counts import ROWS, Counts
 from labelmon.durations import format_duration
-from labelmon.estimators.burn import budget_remaining, choose_profile, window_count
+from labelmon.estimators.burn import budget_remaining, choose_instrument, choose_profile, window_count
 from labelmon.estimators.proportion import sufficiency
 from labelmon.model import (
     DAY,
     HOUR,
     Alerting,
+    CusumRatio,
     Dataset,
     Estimate,
     Measurement,
+    Mode,
     Objective,
     ObjectiveKind,
-    Profile,
+    Severity,
     SloStatus,
     State,
     scope_label,
@@ -28,6 +30,7 @@ from labelmon.model import (
 from labelmon.recount import Pace, floor_to
 from labelmon.stores import Series
 from labelmon.timeline import Timeline
+from labelmon.walk import walked
 
 # The last estimates of a series that is counted by the hour or the day, under what they were made of.
 Memo = dict[str, tuple[tuple[object, ...], list[Measurement]]]
@@ -45,7 +48,7 @@ class Point:
     series: Series
     failure: str
     sampled_at: float | None
-    profile: str
+    judged_by: str  # SloStatus.judged_by of the last cycle
     pace: Pace
     keys_scope: Mapping[str, str] = field(default_factory=dict)
     narrowed: bool = True
@@ -80,7 +83,7 @@ def measure(dataset: Dataset, points: Iterable[Point], now: float, alerting: Ale
             continue
         if isinstance(point.check.slo, EventSlo):
             effect = effects.of(point.check, point.objective)
-            slos[place] = _event_status(dataset, point, (start, end), alerting, effect)
+            slos[place] = _event_status(dataset, point, (start, end), now, alerting, effect)
         else:
             slos[place] = _gauge_status(dataset, point, point.line.totals(start, end, point.keys_scope)[ROWS])
     return Board(
@@ -216,7 +219,12 @@ def _counted(point: Point, start: int, end: int) -> Counts:
 
 
 def _event_status(
-    dataset: Dataset, point: Point, window: tuple[int, int], alerting: Alerting, design_effect: float | None
+    dataset: Dataset,
+    point: Point,
+    window: tuple[int, int],
+    now: float,
+    alerting: Alerting,
+    design_effect: float | None,
 ) -> SloStatus:
     objective, pace = point.objective, point.pace
     start, end = window
@@ -226,7 +234,8 @@ def _event_status(
     span = max(1, known if objective.window is None else end - start)
     covered = min(span, known)
     effect = design_effect or 1.0
-    profile = _profile(point, alerting.profiles, events / max(covered, 1), end, effect)
+    rate = events / max(covered, 1)
+    profile = _profile(point, alerting, rate, end, effect)
     chosen = next((p for p in alerting.profiles if p.name == profile), None)
     tiers = chosen or (alerting.profiles[0] if profile == naming.NONE_BAD else None)
     windows = tiers.windows if tiers else ()
@@ -237,6 +246,8 @@ def _event_status(
     state, reason = sufficiency(events / effect, budget, "events" if effect == 1 else "effective events")
     if state is State.OK and profile == naming.THRESHOLD_ONLY:
         state, reason = State.INSUFFICIENT, "no alert window has the power to judge so few or so late events"
+    judged = chosen if alerting.mode is Mode.EVIDENCE else None
+    bad = _expected(point, judged.longest_page, rate, end) / effect * budget if judged else None
     return SloStatus(
         dataset=dataset.name,
         check=point.check.name,
@@ -251,13 +262,48 @@ def _event_status(
         profile=profile,
         windows=tuple(counted),
         design_effect=design_effect,
+        instrument=None if bad is None else choose_instrument(bad, point.judged_by.partition(" ")[2]),
+        expected_bad=bad,
+        cusums=_cusums(point, rate, (end, now), alerting, effect) if judged else (),
     )
 
 
-def _profile(point: Point, profiles: Sequence[Profile], rate: float, end: int, effect: float) -> str:
-    pace = point.pace
+def _cusums(
+    point: Point, rate: float, ends: tuple[int, float], alerting: Alerting, effect: float
+) -> tuple[CusumRatio, ...]:
+    end, now = ends
+    check = point.check
+    assert isinstance(check.slo, EventSlo)  # noqa: S101  callers dispatch on the kind of objective
+    # An event that no other row can change counts as soon as it is seen: of half a bucket, half is right.
+    # Deadlines, items and joins would show what is only late as wrong, so they wait as windows do.
+    if isinstance(check.time, Event) and not check.needs_labels and not check.partner:
+        end = max(end, floor_to(now, point.pace.bucket) + point.pace.bucket)
+    return walked(
+        point.line,
+        check.slo,
+        (point.pace.window_start(end, min(30 * DAY, point.pace.longest)), end),  # older cells may not be at hand
+        point.keys_scope,
+        budget=point.objective.budget or 0.0,
+        events_per_30d=_expected(point, DAY, rate, end) * 30,
+        effect=effect,
+        alerting=alerting,
+    )
+
+
+def _expected(point: Point, window: int, rate: float, end: int) -> float:
+    """Events of a window: at least those that are in it now.
+
+    What is in the window now counts as much as what the long run promises: a stream that has just picked up can be
+    judged at once, and one that pauses for the night is not given up.
+    """
+    return max(rate * window, _events(point, point.pace.window_start(end, window), end)[0])
+
+
+def _profile(point: Point, alerting: Alerting, rate: float, end: int, effect: float) -> str:
     if point.objective.kind is ObjectiveKind.NONE_BAD:
         return naming.NONE_BAD
+    if alerting.mode is Mode.PLAIN:
+        return alerting.profiles[0].name
     budget = point.objective.budget or 0.0
     lag = point.line.arrival_lag(end - 7 * DAY)
     if lag is None:
@@ -265,14 +311,14 @@ def _profile(point: Point, profiles: Sequence[Profile], rate: float, end: int, e
         # A pause of three mean gaps is what a quiet stream does by itself one time in twenty.
         newest = point.line.newest
         lag = 0.0 if newest is None or rate <= 0 else max(0.0, end - newest - 3 / rate)
-
-    def expected(window: int) -> float:
-        # What is in the window now counts as much as what the long run promises: a stream that has just
-        # picked up can be judged at once, and one that pauses for the night is not given up.
-        return max(rate * window, _events(point, pace.window_start(end, window), end)[0]) / effect
-
     return choose_profile(
-        profiles, expected=expected, lag=lag, budget=budget, current=point.profile, otherwise=naming.THRESHOLD_ONLY
+        alerting.profiles,
+        expected=lambda window: _expected(point, window, rate, end) / effect,
+        lag=lag,
+        budget=budget,
+        alpha=alerting.alpha_of(Severity.PAGE),
+        current=point.judged_by.partition(" ")[0],
+        otherwise=naming.THRESHOLD_ONLY,
     )
 
 

@@ -205,6 +205,20 @@ class Dataset:
         return first.store
 
 
+class Instrument(StrEnum):
+    """What may page on an objective: its windows or its e-CUSUM, or where bad events are few the e-CUSUM alone."""
+
+    BOTH = "both"
+    CUSUM = "cusum"
+
+
+class Mode(StrEnum):
+    """How burn is judged: by evidence, or plainly as in Google's SRE workbook, to compare with."""
+
+    EVIDENCE = "evidence"
+    PLAIN = "plain"
+
+
 @dataclass(frozen=True, kw_only=True)
 class BurnTier:
     """One line of a burn-rate alert: burning `burn` budgets over `long`, and still burning over `short`."""
@@ -231,6 +245,11 @@ class Profile:
         return (*self.page, *self.ticket)
 
     @property
+    def longest_page(self) -> int:
+        """The longest window of its pages, or of its tickets where it has no page, in seconds."""
+        return max(tier.long for tier in self.page or self.tiers)
+
+    @property
     def windows(self) -> tuple[int, ...]:
         """Every window of the profile in seconds, ascending, once each."""
         return tuple(sorted({w for tier in self.tiers for w in (tier.long, tier.short)}))
@@ -241,7 +260,12 @@ class Alerting:
     """Everything the generated rules depend on; none of it names a dataset."""
 
     profiles: tuple[Profile, ...]
+    mode: Mode = Mode.EVIDENCE
+    period: int = 30 * DAY  # what factors are shares of, and no window is longer than
     alpha: float = 0.001  # chance that evidence lies, per look: ln(1/alpha) = 6.9 nats
+    page_alpha: float = 0.0001  # the same for a page, which wakes: 9.2 nats
+    page_burns: tuple[float, ...] = (6.0, 14.4)  # what the e-CUSUMs of a page look for, in budgets
+    ticket_burns: tuple[float, ...] = (2.0, 3.0)
     keep_firing: int = 600
     threshold_hold: int = 300  # a gauge must be past its objective this long
     stale_after: int = 600  # a store that has not answered for so long is an outage
@@ -252,6 +276,14 @@ class Alerting:
     ticket_group_wait: int = 300
     ticket_group_interval: int = 900
     repeat_interval: int = 14_400
+
+    def alpha_of(self, severity: Severity) -> float:
+        """The chance that evidence lies, per look, which an alert of `severity` accepts."""
+        return self.page_alpha if severity is Severity.PAGE else self.alpha
+
+    def burns(self, severity: Severity) -> tuple[float, ...]:
+        """What the e-CUSUMs of `severity` look for, in budgets."""
+        return self.page_burns if severity is Severity.PAGE else self.ticket_burns
 
     @property
     def shortest_window(self) -> int:
@@ -313,6 +345,18 @@ class WindowCount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CusumRatio:
+    """An e-CUSUM over its threshold: above 1 it has decided that errors are nearer to `alternative` than to the budget.
+
+    `burn` names it: the budgets it looks for, which `alternative`, an error ratio, stands for.
+    """
+
+    burn: float
+    alternative: float
+    ratio: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class SloStatus:
     """Where one objective stands: its budget over its own window and its alert windows."""
 
@@ -329,6 +373,14 @@ class SloStatus:
     profile: str = ""
     windows: tuple[WindowCount, ...] = ()
     design_effect: float | None = None  # None where the check does not speak of its sample's design
+    instrument: Instrument | None = None  # None where nothing is judged by windows
+    expected_bad: float | None = None  # (effective) bad events of the longest page window at the budget: why so
+    cusums: tuple[CusumRatio, ...] = ()
+
+    @property
+    def judged_by(self) -> str:
+        """Profile and instrument in one text: `dense both`; '' where there is no profile."""
+        return f"{self.profile} {self.instrument or ''}".strip()
 
     @property
     def scope_label(self) -> str:

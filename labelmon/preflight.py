@@ -6,13 +6,15 @@ import difflib
 from collections.abc import Callable
 from pathlib import Path
 
+from labelmon.alerting.power import dead_tiers
 from labelmon.buckets import bucket_width
+from labelmon.check import EventSlo
 from labelmon.checks import catalogue
 from labelmon.config import Config, load
 from labelmon.durations import format_duration
 from labelmon.errors import ConfigError, Problem, StoreError
-from labelmon.model import Dataset
-from labelmon.reading import missing_columns, targets_of
+from labelmon.model import Alerting, Dataset, scope_label
+from labelmon.reading import Target, missing_columns, targets_of
 from labelmon.stores import Reader, open_store
 
 
@@ -32,7 +34,7 @@ def check(path: Path, *, offline: bool) -> str:
     width = bucket_width(config.alerting.shortest_window)
     lines.append(f"  buckets of {format_duration(width)}")
     for dataset in config.datasets.values():
-        lines += _dataset_lines(dataset)
+        lines += _dataset_lines(dataset, config.alerting)
     return "\n".join(lines)
 
 
@@ -81,7 +83,21 @@ def _prefixes(key: str) -> list[str]:
     return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
 
 
-def _dataset_lines(dataset: Dataset) -> list[str]:
+def _dataset_lines(dataset: Dataset, alerting: Alerting) -> list[str]:
     targets, off = targets_of(dataset, catalogue())
     on = ", ".join(dict.fromkeys(target.series.name for target in targets if not target.series.part)) or "nothing"
-    return [f"  {dataset.name}: measures {on}", *(f"    {name} is off: {why}" for name, why in off.items())]
+    whole = {id(target.objective): target for target in targets if not target.series.part}.values()
+    return [
+        f"  {dataset.name}: measures {on}",
+        *(f"    {name} is off: {why}" for name, why in off.items()),
+        *(line for target in whole for line in _dead_lines(target, alerting)),
+    ]
+
+
+def _dead_lines(target: Target, alerting: Alerting) -> list[str]:
+    """The alert tiers that the objective's budget leaves dead."""
+    objective = target.objective
+    if not isinstance(target.check.slo, EventSlo) or not objective.budget:
+        return []
+    name = " ".join(filter(None, (target.check.name, scope_label(objective.scope))))
+    return [f"    {name} at {1 - objective.budget:.6g}: {said}" for said in dead_tiers(objective.budget, alerting)]

@@ -27,3 +27,32 @@ SPARSE = Profile(
 )
 
 DEFAULT_ALERTING = Alerting(profiles=(DENSE, MEDIUM, SPARSE))
+
+# Share of the period's budget, long and short window: chapter 5, multiwindow, multi-burn-rate alerts.
+PAGES = ((0.02, HOUR, 300), (0.05, 6 * HOUR, 1800))
+TICKETS = ((0.10, DAY, 2 * HOUR), (0.10, 3 * DAY, 6 * HOUR))
+
+
+def factor(share: float, period: int, long: int) -> float:
+    """The burn rate that spends `share` of the budget of `period` within `long` (both in seconds).
+
+    Examples
+    --------
+    >>> factor(0.02, 30 * 86400, 3600), factor(0.02, 28 * 86400, 3600)
+    (14.4, 13.44)
+    """
+    return share * period / long
+
+
+def workbook(period: int = 30 * DAY) -> Profile:
+    """The workbook's tiers for objectives over `period` seconds.
+
+    References
+    ----------
+    B. Beyer et al. (2018), The Site Reliability Workbook, chapter 5.
+    """
+    page, ticket = (
+        tuple(BurnTier(burn=factor(share, period, long), long=long, short=short) for share, long, short in table)
+        for table in (PAGES, TICKETS)
+    )
+    return Profile(name="workbook", page=page, ticket=ticket)

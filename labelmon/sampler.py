@@ -305,7 +305,7 @@ class DatasetSampler:
                 history=track.state.history_start,
                 failure=track.failure,
                 sampled_at=track.sampled_at,
-                profile=remembered,
+                judged_by=remembered,
                 series=target.series,
                 pace=self.pace_for(target.series),
                 keys_scope=target.keys_scope,
@@ -346,7 +346,7 @@ class DatasetSampler:
         )
 
     def _remember(self, points: Iterable[tuple[Track, Point]], board: Board) -> None:
-        """Keeps each scope's profile with its series, so that hysteresis outlives a restart."""
+        """Keeps each scope's profile and instrument with its series, so that hysteresis outlives a restart."""
         for track, point in points:
             if point.series.part:
                 continue
@@ -356,7 +356,7 @@ class DatasetSampler:
             )
             if status is None or not status.profile:
                 continue
-            profiles = {**dict(track.state.profiles), _scope_text(point.objective): status.profile}
+            profiles = {**dict(track.state.profiles), _scope_text(point.objective): status.judged_by}
             if tuple(sorted(profiles.items())) != track.state.profiles:
                 track.state = replace(track.state, profiles=tuple(sorted(profiles.items())))
 

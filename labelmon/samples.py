@@ -97,10 +97,13 @@ def slo_samples(status: SloStatus, check: Check) -> Iterator[Sample]:
     if status.profile:
         yield _gauge(
             naming.SLO_INFO,
-            "The window profile that judges an objective.",
-            {**labels, naming.PROFILE: status.profile},
+            "The window profile that judges an objective, and the instrument that may page on it.",
+            {**labels, naming.PROFILE: status.profile, naming.INSTRUMENT: status.instrument or ""},
             1,
         )
+    cusum = "The e-CUSUM that looks for so many budgets, over its threshold; above 1 it has decided."
+    for walked in status.cusums:
+        yield _gauge(naming.SLO_CUSUM, cusum, {**labels, naming.BURN: f"{walked.burn:g}"}, walked.ratio)
     yield from _window_samples(status, labels)
 
 
@@ -181,6 +184,9 @@ def slo_json(status: SloStatus) -> dict[str, object]:
         found |= {
             "history": status.history,
             "profile": status.profile,
+            "instrument": status.instrument,
+            "expected_bad": status.expected_bad,
+            "cusum": [{"burn": c.burn, "error_ratio": c.alternative, "ratio": c.ratio} for c in status.cusums],
             "windows": [
                 {
                     "window": format_duration(w.window),

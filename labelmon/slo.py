@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from labelmon.counts import ROWS
 from labelmon.model import Severity
@@ -53,6 +56,15 @@ class EventSlo:
         bad = of - total(self.good)
         # Weights are summed in any order: what is left of them by rounding is no bad event.
         return min(rows, rows * bad / of) if bad > 1e-12 * of else 0.0
+
+    def errors_by_cell(
+        self, cells: Mapping[str, NDArray[np.float64]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(bad events, events) of each cell, out of the columns' sums by cell: `errors` for all cells at once."""
+        rows, of = cells[ROWS], cells[self.of]
+        bad = of - cells[self.good]
+        share = np.divide(bad, of, out=np.zeros_like(rows), where=bad > 1e-12 * of)
+        return np.minimum(rows, rows * share), rows
 
 
 @dataclass(frozen=True, kw_only=True)

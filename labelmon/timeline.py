@@ -68,18 +68,24 @@ class Timeline:
 
     def totals(self, start: int, end: int, scope: Mapping[str, str] | None = None) -> dict[str, float]:
         """Each column over the cells that start in [start, end) and match `scope`; empty sums are 0."""
-        part = self._within(start, end)
-        values = self.values[part]
-        if scope:
-            wanted = {self.keys.index(key): value for key, value in scope.items()}
-            match = np.array([all(combo[i] == v for i, v in wanted.items()) for combo in self.combos], dtype=bool)
-            values = values[match[self.codes[part]]] if len(match) else values
+        _, values = self._matching(start, end, scope)
         found = {}
         for index, (name, op) in enumerate(self.ops.items()):
             column = values[:, index]
             column = column[~np.isnan(column)]
             found[name] = _reduce(op, column)
         return found
+
+    def by_cell(self, start: int, end: int, scope: Mapping[str, str] | None = None) -> dict[str, NDArray[np.float64]]:
+        """Each summed column over the cells of [start, end) that match `scope`, by their start, in order of time."""
+        starts, values = self._matching(start, end, scope)
+        firsts = np.flatnonzero(np.diff(starts, prepend=-1)) if len(starts) else np.empty(0, np.int64)
+        sums = np.nan_to_num(values, nan=0.0)
+        return {
+            name: np.add.reduceat(sums[:, index], firsts) if len(firsts) else np.empty(0)
+            for index, (name, op) in enumerate(self.ops.items())
+            if op is Op.SUM
+        }
 
     def counts(self, start: int, end: int) -> Counts:
         """The cells that start in [start, end) as Counts grouped by the series' keys."""
@@ -111,6 +117,19 @@ class Timeline:
         edges = np.flatnonzero(np.diff(hours[order])) + 1
         firsts = [float(group.min()) for group in np.split(self.lags[watched][order], edges)]
         return float(np.quantile(firsts, share))
+
+    def _matching(
+        self, start: int, end: int, scope: Mapping[str, str] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Starts and values of the cells that start in [start, end) and match `scope`."""
+        part = self._within(start, end)
+        starts, values = self.starts[part], self.values[part]
+        if not scope or not self.combos:
+            return starts, values
+        wanted = {self.keys.index(key): value for key, value in scope.items()}
+        match = np.array([all(combo[i] == v for i, v in wanted.items()) for combo in self.combos], dtype=bool)
+        mine = match[self.codes[part]]
+        return starts[mine], values[mine]
 
     def _within(self, start: int, end: int) -> slice:
         return slice(int(np.searchsorted(self.starts, start)), int(np.searchsorted(self.starts, end)))

@@ -32,6 +32,7 @@ LAYERS = (
     {
         "reading",
         "measure",
+        "walk",
         "families",
         "sampler",
         "once",

@@ -13,14 +13,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from labelmon.alerting.tiers import burning_tiers
+from labelmon.alerting.tiers import burning, burning_tiers
 from labelmon.checks import catalogue
 from labelmon.daemon import Daemon
 from labelmon.estimators.burn import window_count
-from labelmon.model import DAY, HOUR, Severity
+from labelmon.gate import judge
+from labelmon.model import DAY, HOUR, CusumRatio, Instrument, Severity, SloStatus, State
 from labelmon.profiles import DEFAULT_ALERTING, DENSE
 from labelmon.web.app import create_app
-from tests.world import NOW, TABLES, iso
+from tests.world import NOW, TABLES, iso, target
 
 CONFIG = """
 stores: {s: {url: "sqlite:///s.db"}}
@@ -37,7 +38,9 @@ def world(folder: Path, errors: list[bool], at: list[float], goal: str = "{targe
     """A store of audits at these instants, and the config that watches it."""
     with closing(sqlite3.connect(folder / "s.db")) as db, db:
         db.executescript(TABLES)
-        rows = [(f"i{n}", "y" if wrong else "x", "x", iso(t)) for n, (wrong, t) in enumerate(zip(errors, at, strict=True))]
+        rows = [
+            (f"i{n}", "y" if wrong else "x", "x", iso(t)) for n, (wrong, t) in enumerate(zip(errors, at, strict=True))
+        ]
         db.executemany("INSERT INTO audits VALUES (?, ?, ?, ?)", rows)
     path = folder / "labelmon.yaml"
     path.write_text(CONFIG.replace("GOAL", goal))
@@ -128,7 +131,9 @@ def test_where_nothing_may_be_bad_one_event_pauses(tmp_path: Path, errors: int, 
         (("--dataset", "d", "--slo", "label_latency"), "--slo: label_latency is off on d: needs relation items"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_the_users_mistake(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_a_question_that_makes_no_sense_is_the_users_mistake(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
     code, _, error = gate(world(tmp_path, [False], [NOW]), *arguments)
 
     assert code == 2
@@ -144,7 +149,9 @@ def test_the_ledger_is_not_touched(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("wrong", "expected", "verdict"), [(False, 200, "go"), (True, 503, "pause")])
 def test_over_http(tmp_path: Path, *, wrong: bool, expected: int, verdict: str) -> None:
     clock = [float(NOW)]
-    daemon = Daemon(path=world(tmp_path, [wrong] * len(MINUTES), MINUTES), catalogue=catalogue(), clock=lambda: clock[0])
+    daemon = Daemon(
+        path=world(tmp_path, [wrong] * len(MINUTES), MINUTES), catalogue=catalogue(), clock=lambda: clock[0]
+    )
     daemon.start()
     try:
         before = get(daemon, "/api/v1/gate/d")
@@ -180,3 +187,83 @@ def test_a_tier_is_material_proven_and_still_happening(
     windows = [window_count(tier.long, *long, 0.02), window_count(tier.short, *short, 0.02)]
 
     assert (tier in burning_tiers(DENSE, Severity.PAGE, windows, DEFAULT_ALERTING)) is burns
+
+
+def status(windows: dict[int, tuple[int, int]], cusums: dict[float, float], instrument: Instrument) -> SloStatus:
+    """An objective of 98 %, dense: events and errors by window, e-CUSUM ratios by burn."""
+    return SloStatus(
+        dataset="d",
+        check="label_accuracy",
+        scope={},
+        objective=target(0.98),
+        events=1000,
+        errors=20,
+        budget_remaining=0.5,
+        history=1,
+        state=State.OK,
+        profile="dense",
+        windows=tuple(window_count(width, *windows.get(width, (0, 0)), 0.02) for width in DENSE.windows),
+        instrument=instrument,
+        cusums=tuple(CusumRatio(burn=burn, alternative=burn * 0.02, ratio=ratio) for burn, ratio in cusums.items()),
+    )
+
+
+FEW = {HOUR: (10, 1), 6 * HOUR: (60, 1)}  # burns 5 and .8: no tier holds
+MANY = {300: (10, 5), HOUR: (100, 40), 6 * HOUR: (600, 40)}  # burns 20 over the last hour, proven
+
+
+@pytest.mark.parametrize(
+    ("windows", "cusums", "instrument", "pages", "tickets"),
+    [
+        (FEW, {6.0: 1.05, 14.4: 0.5}, Instrument.CUSUM, "e-CUSUM", ""),
+        (FEW, {6.0: 0.5, 14.4: 1.05}, Instrument.BOTH, "e-CUSUM", ""),
+        (FEW, {6.0: 1.0, 14.4: 1.0}, Instrument.CUSUM, "", ""),  # at its threshold it has not decided
+        ({2 * HOUR: (10, 1)}, {2.0: 1.05, 3.0: 0.2}, Instrument.CUSUM, "", "e-CUSUM"),
+        ({HOUR: (50, 1), DAY: (100, 2)}, {6.0: 1.1, 3.0: 1.1}, Instrument.BOTH, "", ""),  # over: 1 budget at most
+        (
+            {DAY: (100, 8)},
+            {6.0: 1.1, 3.0: 1.1},
+            Instrument.BOTH,
+            "",
+            "e-CUSUM",
+        ),  # over for a page: no window of its own
+        ({3 * DAY: (100, 3)}, {6.0: 1.1, 3.0: 1.1}, Instrument.BOTH, "", ""),  # three days remember for too long
+        ({}, {6.0: 1.1, 3.0: 1.1}, Instrument.BOTH, "", ""),  # nothing seen for a day
+        (MANY, {6.0: 0.5}, Instrument.BOTH, "14.4", ""),
+        (MANY, {6.0: 0.5}, Instrument.CUSUM, "", ""),  # too few bad events for windows to page
+        ({2 * HOUR: (100, 40), DAY: (600, 100)}, {}, Instrument.CUSUM, "", "3"),  # tickets have their windows
+    ],
+)
+def test_an_alert_holds_by_its_windows_or_its_walks(
+    windows: dict[int, tuple[int, int]], cusums: dict[float, float], instrument: Instrument, pages: str, tickets: str
+) -> None:
+    judged = status(windows, cusums, instrument)
+
+    for severity, holds in ((Severity.PAGE, pages), (Severity.TICKET, tickets)):
+        found = burning(judged, severity, DEFAULT_ALERTING)
+        by = [f"{tier.burn:g}" for tier in found.tiers] + ["e-CUSUM"] * bool(found.cusums) if found else []
+        assert by == ([holds] if holds else [])
+        assert found is None or found.burn_rate > 1
+
+
+def test_a_walk_that_has_decided_pauses_and_says_so() -> None:
+    found = judge("d", [status(FEW, {6.0: 1.05, 14.4: 0.5}, Instrument.CUSUM)], DEFAULT_ALERTING)
+
+    assert found.verdict == "pause"
+    assert found.findings[0].because == (
+        "the e-CUSUM has decided that 0.12 bad is nearer than the budget (6 times it, level 1.05 of its threshold): page"
+    )
+    assert found.findings[0].numbers["instrument"] == "cusum"
+    assert found.findings[0].numbers["cusum"] == {"6": 1.05, "14.4": 0.5}
+
+
+def test_too_few_bad_events_for_windows_are_judged_by_the_walk(tmp_path: Path) -> None:
+    """One audit an hour against 98 %, the last eight bad: .12 bad events are expected in 6 h; it pauses all the same."""
+    at = [NOW - 600 - n * HOUR for n in range(200)]
+
+    code, said, _ = gate(world(tmp_path, [n < 8 for n in range(200)], at, "{target: 0.98}"), "--dataset", "d")
+
+    (accuracy,) = said["objectives"]
+    assert (code, accuracy["profile"], accuracy["instrument"]) == (3, "dense", "cusum")
+    assert accuracy["because"].startswith("the e-CUSUM has decided")
+    assert accuracy["judged_by"].startswith("the e-CUSUM alone pages (profile dense)")

@@ -251,6 +251,7 @@ def test_a_bulk_upload_of_old_bad_audits_cannot_page(world: World) -> None:
     assert status.profile == "dense"
     assert status.errors == 2880
     assert all(w.errors == 0 for w in status.windows)
+    assert all(c.ratio < 1 for c in status.cusums)
 
 
 def test_nightly_uploads_are_judged_by_windows_that_can_see_them(world: World) -> None:
@@ -432,7 +433,7 @@ def test_profiles_survive_a_restart(world: World) -> None:
     again = world.sampler()
     again.cycle(NOW + 120)
 
-    assert dict(again.tracks["label_accuracy"].state.profiles) == {"": "dense"}
+    assert dict(again.tracks["label_accuracy"].state.profiles) == {"": "dense both"}
 
 
 def test_a_newer_ledger_is_refused(world: World, ledgers: Ledgers) -> None:

@@ -6,7 +6,7 @@ Prometheus must have made of the templates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labelmon import naming
 from labelmon.check import Check, Threshold
@@ -27,25 +27,34 @@ class Blanks:
     scope_query: str
     value: str
     windows: str = ""
-    events: str = ""
+    decided: str = ""
     left: str = ""
 
 
-def burn_blanks() -> Blanks:
-    """Templates of an error budget alert: the value is the burn rate, the rest is looked up."""
-    return Blanks(
-        dataset="{{ $labels.dataset }}",
-        scoped="{{ with $labels.scope }} ({{ . }}){{ end }}",
-        dataset_query="{{ $labels.dataset | urlquery }}",
-        scope_query="{{ $labels.scope | urlquery }}",
-        value='{{ $value | printf "%.1f" }}',
+def burn_blanks(burns: tuple[float, ...]) -> Blanks:
+    """Templates of an error budget alert: the value is the burn rate, the rest is looked up.
+
+    `burns` name the e-CUSUMs of its severity.
+    """
+    of_window = "{dataset=%q, sli=%q, scope=%q, window=%q}"
+    bad = f"max({naming.SLI_ERROR_RATIO}{of_window} * {naming.SLI_EVENTS}{of_window})"
+    names = "|".join(f"{burn:g}" for burn in burns)
+    walks = f'{naming.SLO_CUSUM}{{dataset=%q, sli=%q, scope=%q, burn=~"{names}"}}'
+    return replace(
+        gauge_blanks('{{ $value | printf "%.1f" }}'),
         windows=(
             f"{{{{ range query (printf `max by (window) ({naming.SLI_ERROR_RATIO}{_MINE})` {_ARGS})"
-            " | sortByLabel `window` }}{{ .Labels.window }} {{ .Value | humanizePercentage }}; {{ end }}"
-        ),
-        events=(
-            f"{{{{ with query (printf `max({naming.SLI_EVENTS}{_MINE})` {_ARGS}) }}}}"
+            " | sortByLabel `window` }}{{ .Labels.window }} {{ .Value | humanizePercentage }} ("
+            f"{{{{ with query (printf `{bad}` {_ARGS} .Labels.window {_ARGS} .Labels.window) }}}}"
+            "{{ . | first | value | printf `%.0f` }}{{ end }} of "
+            f"{{{{ with query (printf `max({naming.SLI_EVENTS}{of_window})` {_ARGS} .Labels.window) }}}}"
             "{{ . | first | value | printf `%.0f` }}{{ end }}"
+            f"{{{{ with query (printf `max({naming.SLO_EVIDENCE}{of_window})` {_ARGS} .Labels.window) }}}}"
+            ", {{ . | first | value | printf `%.1f` }} nats of evidence{{ end }}); {{ end }}"
+        ),
+        decided=(
+            f"{{{{ range query (printf `max by (burn) ({walks}) > 1` {_ARGS}) | sortByLabel `burn` }}}}"
+            " The e-CUSUM for {{ .Labels.burn }} budgets has decided.{{ end }}"
         ),
         left=(
             f"{{{{ with query (printf `min({naming.SLO_BUDGET_REMAINING}{_MINE})` {_ARGS}) }}}}"
@@ -56,12 +65,11 @@ def burn_blanks() -> Blanks:
 
 def gauge_blanks(value: str) -> Blanks:
     """Templates of an alert whose value reads by itself."""
-    burning = burn_blanks()
     return Blanks(
-        dataset=burning.dataset,
-        scoped=burning.scoped,
-        dataset_query=burning.dataset_query,
-        scope_query=burning.scope_query,
+        dataset="{{ $labels.dataset }}",
+        scoped="{{ with $labels.scope }} ({{ . }}){{ end }}",
+        dataset_query="{{ $labels.dataset | urlquery }}",
+        scope_query="{{ $labels.scope | urlquery }}",
         value=value,
     )
 
@@ -75,8 +83,8 @@ def burn_annotations(check: Check, severity: Severity, urls: Urls, blanks: Blank
             f"{blanks.value} times the rate that would just use it up"
         ),
         "description": (
-            f"{check.runbook.meaning} Errors by window: {blanks.windows}at most {blanks.events} events in a window."
-            f"{blanks.left} First look: {check.runbook.first_looks[0]}"
+            f"{check.runbook.meaning} Errors by window: {blanks.windows}a burn of 1 just uses up the budget."
+            f"{blanks.decided}{blanks.left} First look: {check.runbook.first_looks[0]}"
         ),
         **links(check, naming.burn_alert(check), urls, blanks),
     }

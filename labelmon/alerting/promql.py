@@ -20,13 +20,21 @@ class Expr(ABC):
 
 @dataclass(frozen=True)
 class Metric(Expr):
-    """A selector: `name{label="value"}`."""
+    """A selector: `name{label="value"}`; `one_of` gives a label's values, and `none_of` those it must not have."""
 
     name: str
     matchers: tuple[tuple[str, str], ...] = ()
+    one_of: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    none_of: tuple[tuple[str, str], ...] = ()
 
     def lines(self) -> list[str]:
-        inside = ", ".join(f"{label}={quoted(value)}" for label, value in self.matchers)
+        inside = ", ".join(
+            (
+                *(f"{label}={quoted(value)}" for label, value in self.matchers),
+                *(f"{label}=~{quoted('|'.join(values))}" for label, values in self.one_of),
+                *(f"{label}!={quoted(value)}" for label, value in self.none_of),
+            )
+        )
         return [f"{self.name}{{{inside}}}" if inside else self.name]
 
 

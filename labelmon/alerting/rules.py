@@ -2,7 +2,9 @@
 
 An error budget alert is material AND proven AND still happening: over the long window the burn rate is above
 the tier's factor (or four events in five are bad, where a factor times the budget could never be reached), the
-evidence that the error exceeds the budget convinces, and the short window agrees or has seen nothing.
+evidence that the error exceeds the budget convinces, and the short window agrees or has seen nothing. Or an e-CUSUM has
+decided, and a window that is not long past still burns more than the budget; where bad events are few, pages come from
+it alone.
 """
 
 from __future__ import annotations
@@ -20,10 +22,11 @@ from labelmon.alerting.annotations import (
     self_links,
     threshold_annotations,
 )
+from labelmon.alerting.plain import plain_tier
 from labelmon.alerting.promql import Absent, Age, Compare, Expr, Join, MaxBy, Metric, WithOwner
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
 from labelmon.durations import format_duration
-from labelmon.model import Alerting, BurnTier, Profile, Severity, Urls
+from labelmon.model import DAY, Alerting, BurnTier, Instrument, Mode, Profile, Severity, Urls
 
 # A tier whose factor x budget reaches 1 cannot fire: at 90 % x14.4 stands for 144 % errors. Where most events
 # are bad no factor is asked.
@@ -49,16 +52,17 @@ def all_rules(catalogue: Iterable[Check], alerting: Alerting, urls: Urls) -> lis
     found: list[Rule] = []
     for check in catalogue:
         if isinstance(check.slo, EventSlo):
-            found += [burn_rule(check, severity, alerting, urls) for severity in check.severities]
+            judged = [s for s in check.severities if any(tiers_of(profile, s) for profile in alerting.profiles)]
+            found += [burn_rule(check, severity, alerting, urls) for severity in judged]
             found.append(any_bad_rule(check, alerting, urls))
         else:
             found += [threshold_rule(check, threshold, alerting, urls) for threshold in check.slo.thresholds]
     return [*found, gone_rule(alerting, urls), stale_rule(alerting, urls)]
 
 
-def evidence_needed(alerting: Alerting) -> float:
+def evidence_needed(alerting: Alerting, severity: Severity) -> float:
     """Nats that convince: ln(1/alpha), 6.9 for one in a thousand."""
-    return round(log(1 / alerting.alpha), 4)
+    return round(log(1 / alerting.alpha_of(severity)), 4)
 
 
 def tiers_of(profile: Profile, severity: Severity) -> tuple[BurnTier, ...]:
@@ -66,16 +70,33 @@ def tiers_of(profile: Profile, severity: Severity) -> tuple[BurnTier, ...]:
     return profile.page if severity is Severity.PAGE else profile.ticket
 
 
+def recent_windows(alerting: Alerting, severity: Severity) -> tuple[int, ...]:
+    """Windows of at most a day, in seconds, by which an e-CUSUM's alert is still happening; ascending.
+
+    A profile without any gives its shortest. Its level falls only as good events come in; a window forgets by itself.
+    """
+    found = set()
+    for profile in alerting.profiles:
+        windows = {w for tier in tiers_of(profile, severity) for w in (tier.long, tier.short)}
+        found |= {w for w in windows if w <= max(DAY, min(windows))}
+    return tuple(sorted(found))
+
+
 def burn_rule(check: Check, severity: Severity, alerting: Alerting, urls: Urls) -> Rule:
     """The error budget alert of an event check: tiers joined by `or`, each profile for whom it suits."""
-    profiles = []
+    profiles: list[Expr] = []
     for profile in alerting.profiles:
-        tiers = tuple(_tier(check, tier, alerting) for tier in tiers_of(profile, severity))
+        tiers = tuple(_tier(check, tier, alerting, severity) for tier in tiers_of(profile, severity))
         if not tiers:
             continue
-        suits = Metric(naming.SLO_INFO, ((naming.SLI, check.name), (naming.PROFILE, profile.name)))
+        # An objective of few bad events is paged by its e-CUSUM alone; windows may still open a ticket on it.
+        alone = ((naming.INSTRUMENT, Instrument.CUSUM.value),) if _walks(alerting) and severity is Severity.PAGE else ()
+        matchers = ((naming.SLI, check.name), (naming.PROFILE, profile.name))
+        suits = Metric(naming.SLO_INFO, matchers, none_of=alone)
         burning = tiers[0] if len(tiers) == 1 else Join("or", tiers)
-        profiles.append(Join("and", (burning, suits), ignoring=(naming.WINDOW, naming.PROFILE)))
+        profiles.append(Join("and", (burning, suits), ignoring=(naming.WINDOW, *_JUDGED)))
+    if _walks(alerting):
+        profiles.append(_decided(check, severity, alerting))
     worst = MaxBy(naming.SLO_LABELS, profiles[0] if len(profiles) == 1 else Join("or", tuple(profiles)))
     return Rule(
         alert=naming.burn_alert(check),
@@ -84,11 +105,39 @@ def burn_rule(check: Check, severity: Severity, alerting: Alerting, urls: Urls) 
         labels=((naming.SEVERITY, severity.value),),
         keep_firing=alerting.keep_firing,
         check=check,
-        annotations=burn_annotations(check, severity, urls, burn_blanks()),
+        annotations=burn_annotations(check, severity, urls, burn_blanks(alerting.burns(severity))),
     )
 
 
-def _tier(check: Check, tier: BurnTier, alerting: Alerting) -> Expr:
+_JUDGED = (naming.PROFILE, naming.INSTRUMENT)
+
+
+def _walks(alerting: Alerting) -> bool:
+    return alerting.mode is Mode.EVIDENCE
+
+
+def _decided(check: Check, severity: Severity, alerting: Alerting) -> Expr:
+    """An e-CUSUM above its threshold, and a recent window that burns; whichever profile it is."""
+    mine = ((naming.SLI, check.name),)
+    windows = tuple(format_duration(window) for window in recent_windows(alerting, severity))
+    burns = tuple(f"{burn:g}" for burn in alerting.burns(severity))
+    names = tuple(profile.name for profile in alerting.profiles if tiers_of(profile, severity))
+    # The burn rate leads, as in a tier: it is the alert's value.
+    return Join(
+        "and",
+        (
+            Compare(Metric(naming.SLO_BURN_RATE, mine, ((naming.WINDOW, windows),)), ">", 1),
+            Compare(Metric(naming.SLO_CUSUM, mine, ((naming.BURN, burns),)), ">", 1),
+            Metric(naming.SLO_INFO, mine, ((naming.PROFILE, names),)),
+        ),
+        ignoring=(naming.WINDOW, naming.BURN, *_JUDGED),
+    )
+
+
+def _tier(check: Check, tier: BurnTier, alerting: Alerting, severity: Severity) -> Expr:
+    if not _walks(alerting):
+        return plain_tier(check, tier)
+
     def over(metric: str, window: int) -> Metric:
         return Metric(metric, ((naming.SLI, check.name), (naming.WINDOW, format_duration(window))))
 
@@ -104,7 +153,7 @@ def _tier(check: Check, tier: BurnTier, alerting: Alerting) -> Expr:
         (
             over(naming.SLO_BURN_RATE, tier.long),
             Join("or", bad(tier.long)),
-            Compare(over(naming.SLO_EVIDENCE, tier.long), ">", evidence_needed(alerting)),
+            Compare(over(naming.SLO_EVIDENCE, tier.long), ">", evidence_needed(alerting, severity)),
         ),
     )
     if tier.short == tier.long:

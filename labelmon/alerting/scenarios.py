@@ -1,15 +1,15 @@
-"""What the windows of a dataset may show: every tier of every profile at its borders."""
+"""What the windows and e-CUSUMs of a dataset may show: every tier of every profile, and every walk, at its borders."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from labelmon import naming
-from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, tiers_of
+from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, recent_windows, tiers_of
 from labelmon.durations import format_duration
 from labelmon.estimators.proportion import evidence_nats
-from labelmon.model import Alerting, BurnTier, Severity
+from labelmon.model import Alerting, BurnTier, Instrument, Mode, Profile, Severity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,20 +28,25 @@ QUIET = Seen(burn=0.5, ratio=0.01, evidence=0.0, events=50)
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A dataset, what its windows show, and the profile that judges it."""
+    """A dataset, what its windows and e-CUSUMs (by burn) show, and the profile and instrument that judge it."""
 
     name: str
     profile: str
     windows: Mapping[int, Seen]
+    cusums: Mapping[float, float] = field(default_factory=dict)
+    instrument: Instrument = Instrument.BOTH
     scope: str = ""
 
 
 def scenarios(alerting: Alerting) -> list[Scenario]:
-    """For every tier: burning, each condition just missed, another's profile, one bad audit of five."""
-    needed = evidence_needed(alerting)
+    """For every tier: burning, each condition just missed, another's profile or instrument, one bad audit of five.
+
+    And for every e-CUSUM: decided, not yet, no longer burning.
+    """
     found = []
     for profile in alerting.profiles:
         for severity in Severity:
+            needed = evidence_needed(alerting, severity)
             for tier in tiers_of(profile, severity):
                 for name, long, short in _variants(tier, needed):
                     windows = dict.fromkeys(profile.windows, QUIET)
@@ -52,6 +57,8 @@ def scenarios(alerting: Alerting) -> list[Scenario]:
                     found.append(Scenario(name=label, profile=profile.name, windows=windows))
                     if name == "burning":
                         found.append(Scenario(name=f"{label}-for-others", profile=OTHERS, windows=windows))
+                        found.append(replace(found[-2], name=f"{label}-for-walks", instrument=Instrument.CUSUM))
+            found += _decisions(profile, severity, alerting)
         found.append(Scenario(name=f"{profile.name}-no-data", profile=profile.name, windows={}))
     burning = next(s for s in found if s.name.endswith("burning"))
     return [*found, replace(burning, name="scoped", scope="priority=high,within=1h")]
@@ -75,18 +82,56 @@ def _variants(tier: BurnTier, needed: float) -> Iterable[tuple[str, Seen, Seen]]
     yield "one-bad-of-five", one, one
 
 
-def fires(windows: Mapping[int, Seen], tiers: Sequence[BurnTier], needed: float) -> float | None:
-    """The burn rate that an alert over `tiers` shows for these windows; None while it is quiet."""
+def _decisions(profile: Profile, severity: Severity, alerting: Alerting) -> Iterable[Scenario]:
+    """What the e-CUSUMs of a severity may show, while no window proves anything."""
+    recent = [window for window in profile.windows if window in recent_windows(alerting, severity)]
+    if not recent or not tiers_of(profile, severity):
+        return
+    label = f"{profile.name}-{severity.value}-walk"
+    warm, spent = replace(QUIET, burn=1.2, ratio=0.02), replace(QUIET, burn=1.0, ratio=0.02)
+    quiet = dict.fromkeys(profile.windows, QUIET)
+    for burn, window in zip(alerting.burns(severity), (recent[0], recent[-1]), strict=False):
+        walked = {b: 1.05 if b == burn else 0.2 for b in (*alerting.page_burns, *alerting.ticket_burns)}
+        decided = Scenario(
+            name=f"{label}-{burn:g}-decided",
+            profile=profile.name,
+            windows={**quiet, window: warm},
+            cusums=walked,
+            instrument=Instrument.CUSUM,
+        )
+        yield decided
+        yield replace(decided, name=f"{label}-{burn:g}-at-its-threshold", cusums={**walked, burn: 1.0})
+        yield replace(decided, name=f"{label}-{burn:g}-beside-windows", instrument=Instrument.BOTH)
+        yield replace(decided, name=f"{label}-{burn:g}-for-others", profile=OTHERS)
+        over = {w: spent if w in recent else warm for w in profile.windows}
+        yield replace(decided, name=f"{label}-{burn:g}-over", windows=over)
+        unseen = dict.fromkeys(profile.windows, Seen(burn=None, ratio=None, evidence=None, events=0))
+        yield replace(decided, name=f"{label}-{burn:g}-unseen", windows=unseen)
+
+
+def fires(scenario: Scenario, severity: Severity, alerting: Alerting) -> float | None:
+    """The burn rate that the alert of `severity` shows for a scenario; None while it is quiet."""
+    profile = next((p for p in alerting.profiles if p.name == scenario.profile), None)
+    tiers = tiers_of(profile, severity) if profile else ()
+    plain, windows = alerting.mode is Mode.PLAIN, scenario.windows
     values = []
     for tier in tiers:
         long, short = windows.get(tier.long), windows.get(tier.short)
         if long is None or short is None or long.burn is None:
             continue
-        material = _bad(long, tier)
-        proven = (long.evidence or 0) > needed
-        still = tier.short == tier.long or _bad(short, tier) or short.events == 0
-        if material and proven and still:
+        if plain:
+            holds = min(long.burn, short.burn or 0) > tier.burn
+        else:
+            proven = (long.evidence or 0) > evidence_needed(alerting, severity)
+            still = tier.short == tier.long or _bad(short, tier) or short.events == 0
+            alone = severity is Severity.PAGE and scenario.instrument is Instrument.CUSUM
+            holds = _bad(long, tier) and proven and still and not alone
+        if holds:
             values.append(long.burn)
+    decided = any(scenario.cusums.get(burn, 0) > 1 for burn in alerting.burns(severity))
+    if tiers and decided and not plain:
+        recent = (seen.burn for window, seen in windows.items() if window in recent_windows(alerting, severity))
+        values += [burn for burn in recent if burn is not None and burn > 1]
     return max(values, default=None)
 
 

@@ -22,8 +22,9 @@ from labelmon.config.fields import (
 )
 from labelmon.config.source import Node
 from labelmon.config.types import Receiver
-from labelmon.model import Alerting, BurnTier, Owner, Profile, StoreSpec, Urls
-from labelmon.profiles import DEFAULT_ALERTING
+from labelmon.durations import format_duration
+from labelmon.model import HOUR, Alerting, BurnTier, Mode, Owner, Profile, StoreSpec, Urls
+from labelmon.profiles import DEFAULT_ALERTING, workbook
 
 RECEIVER_KEYS: dict[str, tuple[str, ...]] = {
     "pagerduty": ("routing_key",),
@@ -56,6 +57,8 @@ ALERTING_KEYS: dict[str, Kind] = {
     "ticket_group_interval": SECONDS,
     "repeat_interval": SECONDS,
     "alpha": NUMBER,
+    "page_alpha": NUMBER,
+    "period": SECONDS,
 }
 # Prometheus and Alertmanager refuse these at zero.
 INTERVALS = ("evaluation_interval", "page_group_interval", "ticket_group_interval", "repeat_interval")
@@ -254,27 +257,22 @@ def read_urls(reader: Reader, node: Node | None) -> Urls:
 
 
 def read_alerting(reader: Reader, node: Node | None) -> Alerting:
-    """`alerting:`; `profiles` given replaces all default ones."""
-    keys = reader.mapping(node, (*ALERTING_KEYS, "profiles"))
-    values: dict[str, Any] = {}
-    for name, kind in ALERTING_KEYS.items():
-        if name in keys:
-            value = reader.scalar(keys[name], kind)
-            if value is not None:
-                values[name] = value if kind is NUMBER else int(value)
-    if "alpha" in values and not 0 < values["alpha"] < 1:
-        reader.problem(keys["alpha"], f"need a chance between 0 and 1, got {keys['alpha'].shown}")
-        del values["alpha"]
-    for name in INTERVALS:
-        if values.get(name) == 0:
-            reader.problem(keys[name], "need an interval above 0")
-    profiles = _profiles(reader, keys["profiles"]) if "profiles" in keys else ()
+    """`alerting:`; `profiles` given replaces all default ones, and `mode: plain` has its own."""
+    keys = reader.mapping(node, (*ALERTING_KEYS, "mode", "profiles"))
+    values = _alerting_values(reader, keys)
+    period = values["period"]
+    mode = Mode(reader.choice(keys.get("mode"), [m.value for m in Mode], "mode", Mode.EVIDENCE.value))
+    if mode is Mode.PLAIN:
+        if "profiles" in keys:
+            reader.problem(keys["profiles"], "goes with mode: evidence; plain has the windows of the SRE workbook")
+        return Alerting(mode=mode, profiles=(workbook(period),), **values)
+    profiles = _profiles(reader, keys["profiles"], period) if "profiles" in keys else ()
     return Alerting(profiles=profiles or DEFAULT_ALERTING.profiles, **values)
 
 
-def _profiles(reader: Reader, node: Node) -> tuple[Profile, ...]:
+def _profiles(reader: Reader, node: Node, period: int) -> tuple[Profile, ...]:
     entries = reader.mapping(node, None)
-    read = [_profile(reader, name, entry) for name, entry in entries.items()]
+    read = [_profile(reader, name, entry, period) for name, entry in entries.items()]
     found = tuple(profile for profile in read if profile is not None)
     if not entries:
         reader.problem(node, "need at least one profile")
@@ -285,11 +283,32 @@ def _profiles(reader: Reader, node: Node) -> tuple[Profile, ...]:
     return found
 
 
-def _profile(reader: Reader, name: str, node: Node) -> Profile | None:
+def _alerting_values(reader: Reader, keys: dict[str, Node]) -> dict[str, Any]:
+    """Those of `ALERTING_KEYS` that are given and sound, and the period."""
+    values: dict[str, Any] = {}
+    for name, kind in ALERTING_KEYS.items():
+        if name in keys:
+            value = reader.scalar(keys[name], kind)
+            if value is not None:
+                values[name] = value if kind is NUMBER else int(value)
+    for name in ("alpha", "page_alpha"):
+        if name in values and not 0 < values[name] < 1:
+            reader.problem(keys[name], f"need a chance between 0 and 1, got {keys[name].shown}")
+            del values[name]
+    for name in INTERVALS:
+        if values.get(name) == 0:
+            reader.problem(keys[name], "need an interval above 0")
+    if values.setdefault("period", DEFAULT_ALERTING.period) < HOUR:
+        reader.problem(keys["period"], f"need a period of at least 1h, got {keys['period'].shown}")
+        values["period"] = DEFAULT_ALERTING.period
+    return values
+
+
+def _profile(reader: Reader, name: str, node: Node, period: int) -> Profile | None:
     if not LABEL_OK(name):
         reader.problem(node, f"need {LABEL.wants}, got {name!r}")
     keys = reader.mapping(node, ("page", "ticket"))
-    page, ticket = (_tiers(reader, keys.get(key)) for key in ("page", "ticket"))
+    page, ticket = (_tiers(reader, keys.get(key), period) for key in ("page", "ticket"))
     if not page and not ticket:
         if not any(reader.items(entry) for entry in keys.values()):
             reader.problem(node, "need at least one tier under page or ticket")
@@ -297,7 +316,7 @@ def _profile(reader: Reader, name: str, node: Node) -> Profile | None:
     return Profile(name=name, page=page, ticket=ticket)
 
 
-def _tiers(reader: Reader, node: Node | None) -> tuple[BurnTier, ...]:
+def _tiers(reader: Reader, node: Node | None, period: int) -> tuple[BurnTier, ...]:
     found = []
     for entry in reader.items(node) if node else []:
         keys = reader.mapping(entry, TIER_KEYS)
@@ -311,6 +330,9 @@ def _tiers(reader: Reader, node: Node | None) -> tuple[BurnTier, ...]:
             reader.problem(entry, f"need a burn rate above 0, got {keys['burn'].shown}")
         elif values["short"] > values["long"]:
             reader.problem(entry, "need a short window that is not longer than the long one")
+        elif values["long"] > period:
+            got, most = keys["long"].told(format_duration(values["long"])), format_duration(period)
+            reader.problem(entry, f"need windows of at most the period, {most}, got {got}")
         elif values["short"] < SHORTEST:
             reader.problem(entry, f"need windows of at least {SHORTEST}s")
         else:

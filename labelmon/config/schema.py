@@ -12,7 +12,7 @@ from labelmon.config.datasets import OBJECTIVE_KINDS, SCOPE_KEYS
 from labelmon.config.fields import DATASET_NAME, DURATION, FLAG, LABEL, NUMBER, TEXT, URL, WHOLE
 from labelmon.config.places import ALERTING_KEYS, RECEIVER_KEYS, SECRET_KEYS, TIER_KEYS
 from labelmon.config.validators import VALIDATORS_SCHEMA
-from labelmon.model import Tier
+from labelmon.model import Mode, Tier
 from labelmon.roles import RELATIONS
 
 Schema = Mapping[str, Any]
@@ -70,6 +70,7 @@ def _alerting() -> Schema:
     return _object(
         {
             **{name: kind.schema for name, kind in ALERTING_KEYS.items()},
+            "mode": {"enum": [mode.value for mode in Mode]},
             "profiles": _named(_object({"page": tiers, "ticket": tiers})),
         }
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from labelmon.estimators.proportion import evidence_nats, fewest_events
-from labelmon.model import Profile, WindowCount
+from labelmon.estimators.proportion import ALPHA, evidence_nats, fewest_events
+from labelmon.model import Instrument, Profile, WindowCount
 
 HYSTERESIS = 2.0  # a quicker profile is taken up only with twice the room it needs
 
@@ -50,6 +50,7 @@ def choose_profile(
     expected: Callable[[int], float],
     lag: float,
     budget: float,
+    alpha: float = ALPHA,
     current: str,
     otherwise: str,
 ) -> str:
@@ -61,6 +62,7 @@ def choose_profile(
     expected : how many events a window of so many seconds holds
     lag : seconds by which rows arrive after their instant
     budget : share of events that may be bad, in (0, 1)
+    alpha : chance that evidence lies, per look, that an alert accepts
     current : the profile in force; a quicker one must fit with a factor of 2 to spare, so that a rate near a
         border does not flap
     """
@@ -69,8 +71,28 @@ def choose_profile(
     for index, profile in enumerate(profiles):
         slack = HYSTERESIS if index < place else 1.0
         sees = lag * slack <= profile.windows[0] / 4
-        needed = fewest_events(budget) * slack
+        needed = fewest_events(budget, alpha) * slack
         proves = any(expected(tier.long) >= needed for tier in profile.page or profile.tiers)
         if sees and proves:
             return profile.name
     return otherwise
+
+
+def choose_instrument(expected_bad: float, current: str) -> Instrument:
+    """Whether windows may page too: where the longest can expect a bad event at the budget, two to come back to them.
+
+    Below that a single bad event is many budgets, and the bound that evidence rests on is at its worst: by windows
+    99 % at 5 events an hour would page falsely .3 times a month. The e-CUSUM knows no windows.
+
+    Parameters
+    ----------
+    expected_bad : (effective) events of the longest page window x budget
+    current : the instrument in force, '' at first
+
+    Examples
+    --------
+    >>> [str(choose_instrument(1.5, current)) for current in ("", "both", "cusum")]
+    ['both', 'both', 'cusum']
+    """
+    needed = HYSTERESIS if current == Instrument.CUSUM else 1.0
+    return Instrument.BOTH if expected_bad >= needed else Instrument.CUSUM

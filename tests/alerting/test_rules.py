@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,19 @@ import pytest
 from labelmon import naming
 from labelmon.alerting import rule_tests
 from labelmon.alerting.files import rule_file
+from labelmon.alerting.plain import workbook
 from labelmon.alerting.rules import Rule, all_rules
 from labelmon.alerting.runbooks import runbook_pages
+from labelmon.alerting.scenarios import fires, scenarios
+from labelmon.alerting.tiers import burning
 from labelmon.checks import catalogue
-from labelmon.model import Urls
+from labelmon.model import Alerting, CusumRatio, Mode, Severity, SloStatus, State, Urls, WindowCount
 from labelmon.profiles import DEFAULT_ALERTING
 from tests.alerting.conftest import Tool
+from tests.world import target
 
 URLS = Urls()
+PLAIN = Alerting(mode=Mode.PLAIN, profiles=(workbook(),))
 RULES = all_rules(catalogue(), DEFAULT_ALERTING, URLS)
 TESTS = rule_tests.test_files(RULES, DEFAULT_ALERTING, URLS)
 SCENARIOS = sorted((Path(__file__).parent / "scenarios").glob("*.yml"))
@@ -96,3 +102,50 @@ def test_rules_do_not_depend_on_datasets() -> None:
         len(RULES)
         == sum(len(c.severities) + 1 if hasattr(c.slo, "good") else len(c.slo.thresholds) for c in catalogue()) + 2
     )
+
+
+@pytest.mark.parametrize("alerting", [DEFAULT_ALERTING, PLAIN], ids=["evidence", "plain"])
+def test_the_gate_says_what_the_rules_say(alerting: Alerting) -> None:
+    """Every scenario of the shipped tests, which promtool holds the rules to, judged as the gate judges."""
+    told = 0
+    for scenario in scenarios(alerting):
+        windows = tuple(
+            WindowCount(
+                window=width,
+                events=seen.events,
+                errors=(seen.ratio or 0) * seen.events,
+                error_ratio=seen.ratio,
+                burn_rate=seen.burn,
+                evidence_nats=seen.evidence,
+            )
+            for width, seen in scenario.windows.items()
+        )
+        status = SloStatus(
+            dataset=scenario.name,
+            check="label_accuracy",
+            scope={},
+            objective=target(0.95),
+            events=100,
+            errors=1,
+            budget_remaining=0.25,
+            history=1,
+            state=State.OK,
+            profile=scenario.profile,
+            windows=windows,
+            instrument=scenario.instrument,
+            cusums=tuple(CusumRatio(burn=b, alternative=0.5, ratio=r) for b, r in scenario.cusums.items()),
+        )
+        for severity in Severity:
+            found = burning(status, severity, alerting)
+            told += found is not None
+            assert (found and found.burn_rate) == fires(scenario, severity, alerting), (scenario.name, severity)
+    assert told > 10
+
+
+def test_a_severity_that_no_profile_has_windows_for_has_no_rule() -> None:
+    """Without windows there is nothing to say whether it still happens."""
+    tickets = Alerting(profiles=tuple(replace(profile, page=()) for profile in DEFAULT_ALERTING.profiles))
+
+    rules = all_rules(catalogue(), tickets, URLS)
+
+    assert {rule.severity for rule in rules if rule.alert.endswith("BudgetBurn")} == {Severity.TICKET}

@@ -107,6 +107,14 @@ def test_a_dollar_escapes_and_a_missing_variable_is_named(tmp_path: Path) -> Non
             "objectives: {label_accuracy: {target: 0}}",
             "label_accuracy.target: need a share above 0 and at most 1, got 0",
         ),
+        (
+            "objectives: {label_accuracy: {target: 1.5}}",
+            "label_accuracy.target: need a share above 0 and at most 1, got 1.5",
+        ),
+        (
+            "objectives: {label_accuracy: {target: -0.1}}",
+            "label_accuracy.target: need a share above 0 and at most 1, got -0.1",
+        ),
         ("objectives: {label_accuracy: {target: nan}}", "label_accuracy.target: need a number, got 'nan'"),
         (
             "objectives: {label_accuracy: {at_most: 3}}",
@@ -183,6 +191,21 @@ def test_one_mistake_one_problem(tmp_path: Path, change: str, said: str) -> None
         (
             SMALL + "alerting: {profiles: {x: {page: [{burn: 2, long: 1m, short: 1h}]}}}\n",
             "4 alerting.profiles.x.page[0]: need a short window that is not longer than the long one",
+        ),
+        (
+            SMALL + "alerting: {profiles: {x: {page: [{burn: 2, long: 31d, short: 1h}]}}}\n",
+            "4 alerting.profiles.x.page[0]: need windows of at most the period, 30d, got 31d",
+        ),
+        (
+            SMALL + "alerting: {period: 7d, profiles: {x: {page: [{burn: 2, long: 8d, short: 1h}]}}}\n",
+            "4 alerting.profiles.x.page[0]: need windows of at most the period, 7d, got 8d",
+        ),
+        (SMALL + "alerting: {period: 30s}\n", "4 alerting.period: need a period of at least 1h, got '30s'"),
+        (SMALL + "alerting: {page_alpha: 1}\n", "4 alerting.page_alpha: need a chance between 0 and 1, got '1'"),
+        (SMALL + "alerting: {mode: plane}\n", "4 alerting.mode: unknown mode 'plane'"),
+        (
+            SMALL + "alerting: {mode: plain, profiles: {x: {page: [{burn: 2, long: 1h, short: 5m}]}}}\n",
+            "4 alerting.profiles: goes with mode: evidence; plain has the windows of the SRE workbook",
         ),
         (
             SMALL + "privacy: {pseudonym_keys: [{file: no.key}]}\n",
@@ -364,3 +387,10 @@ def test_another_driver_is_told_which_to_write(tmp_path: Path) -> None:
 )
 def test_ledgers_of_other_engines_are_refused(tmp_path: Path, url: str, said: str) -> None:
     assert problems(tmp_path, SMALL + f'ledger: {{url: "{url}"}}\n', S="hunter2") == [f"4 ledger.url: {said}"]
+
+
+def test_the_plain_mode_has_the_workbooks_windows_for_its_period(tmp_path: Path) -> None:
+    alerting = read(tmp_path, SMALL + "alerting: {mode: plain, period: 28d, keep_firing: 5m}\n").alerting
+
+    assert (alerting.mode, alerting.keep_firing) == ("plain", 300)
+    assert [tier.burn for tier in alerting.profiles[0].tiers] == pytest.approx([13.44, 5.6, 2.8, 2.8 / 3])
