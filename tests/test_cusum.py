@@ -7,7 +7,7 @@ import math
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from labelmon.alerting.tiers import burning
 from labelmon.cells import Cell
@@ -62,12 +62,14 @@ CELLS = st.lists(st.integers(0, 40).flatmap(lambda n: st.tuples(st.integers(0, n
 
 
 @settings(max_examples=40)
-@given(CELLS, st.integers(0, 1300), st.sampled_from([0.001, 0.05, 0.3, 0.5]))
+@given(CELLS, st.integers(0, 1300), st.sampled_from([0, 1]), st.sampled_from([0.001, 0.05, 0.3, 0.5]))
+@example([(0, 2), (1, 1)], 600, 0, 0.05)
 def test_all_cells_at_once_are_one_step_after_the_other(
-    cells: list[tuple[int, int]], quiet: int, budget: float
+    cells: list[tuple[int, int]], quiet: int, idle: int, budget: float
 ) -> None:
+    """However far back the first ones are, and whether or not what came between made them forgotten."""
     walks = [*cusums(budget, (6, 14.4), 5000), *cusums(budget, (2, 3), 5000)]
-    counts = np.array([(3, 7), *[(0, 1)] * quiet, *cells], float)
+    counts = np.array([(3, 7), (4, 4), *[(0, idle)] * quiet, *cells], float)
 
     wanted = []
     for walk in walks:
@@ -148,6 +150,7 @@ def test_groups_of_one_bucket_are_one_step_and_buckets_are_walked_in_order() -> 
 
     assert ratios(cells((60, "high", 3, 0), (0, "low", 7, 7)))[6] == pytest.approx(3 * up / h)
     assert ratios(cells((60, "high", 3, 0), (60, "low", 7, 7)))[6] == pytest.approx((3 * up - 7 * down) / h)
+    assert ratios(cells((60, "low", 7, 7), (60, "high", 3, 0)))[6] == pytest.approx((3 * up - 7 * down) / h)
     assert ratios(cells((0, "high", 3, 0), (60, "low", 7, 7)))[6] == pytest.approx((3 * up - 7 * down) / h)
     assert ratios(cells((600, "high", 3, 0), (0, "low", 7, 7)))[6] == 0
 

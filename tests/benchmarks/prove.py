@@ -66,6 +66,21 @@ PROOFS = (
         ),
     ),
     Proof(
+        name="alerts",
+        says="Error budget alerts on simulated audits at objectives of 95 and 99 % and 5 to 1000 audits an hour, evaluated every minute beside the plain rule of Google's SRE workbook: false pages and tickets of 1,000 healthy months of each, hours from the start of 500 faults to the alert and from their end until it resolves, and Lorden's bound; docs/alerts.md shows them as tables",
+        module="tests.benchmarks.alerts",
+        seed=1,
+        n=1000,
+        arguments=("--seed", "1", "--months", "1000", "--runs", "500"),
+        covers=(
+            "labelmon/profiles.py",
+            "labelmon/measure.py",
+            *(f"labelmon/estimators/{name}.py" for name in ("burn", "cusum", "proportion")),
+            "labelmon/walk.py",
+            *(f"labelmon/alerting/{name}.py" for name in ("plain", "rules", "tiers")),
+        ),
+    ),
+    Proof(
         name="real_data",
         says="Figures of `labelmon once` on four real data sets that equal those of independent libraries to 1e-9, every week of every task among them",
         module="tests.benchmarks.real_data",
