@@ -267,6 +267,8 @@ class Alerting:
     page_burns: tuple[float, ...] = (6.0, 14.4)  # what the e-CUSUMs of a page look for, in budgets
     ticket_burns: tuple[float, ...] = (2.0, 3.0)
     keep_firing: int = 600
+    # A fault that comes back every hour is one trouble: whoever was woken by it need not be woken again.
+    page_keep_firing: int = 5400  # of an error budget's page; keep_firing for all others
     threshold_hold: int = 300  # a gauge must be past its objective this long
     stale_after: int = 600  # a store that has not answered for so long is an outage
     gone_after: int = 300
@@ -280,6 +282,10 @@ class Alerting:
     def alpha_of(self, severity: Severity) -> float:
         """The chance that evidence lies, per look, which an alert of `severity` accepts."""
         return self.page_alpha if severity is Severity.PAGE else self.alpha
+
+    def burn_keep_firing(self, severity: Severity) -> int:
+        """How long an error budget alert of `severity` fires after it last held, in seconds."""
+        return self.page_keep_firing if severity is Severity.PAGE else self.keep_firing
 
     def burns(self, severity: Severity) -> tuple[float, ...]:
         """What the e-CUSUMs of `severity` look for, in budgets."""

@@ -12,11 +12,11 @@ from typing import Any
 
 from labelmon import naming
 from labelmon.alerting.annotations import burn_annotations
-from labelmon.alerting.promtool_parts import OWNER, STEPS, expect, fades, filled, loaded, one, percent
+from labelmon.alerting.promtool_parts import OWNER, STEPS, expect, filled, loaded, one, percent
 from labelmon.alerting.scenarios import QUIET, Scenario, Seen, fires, scenarios
 from labelmon.check import Check
 from labelmon.durations import format_duration
-from labelmon.model import Alerting, Urls
+from labelmon.model import Alerting, Severity, Urls
 
 
 def burn_tests(check: Check, alerting: Alerting, urls: Urls) -> list[dict[str, Any]]:
@@ -42,10 +42,11 @@ def _scenarios_test(check: Check, members: Sequence[Scenario], alerting: Alertin
 
 def _recovery_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any]:
     """Each severity burns for a while, recovers, and keeps firing just as long as it should."""
-    keep = -(-alerting.keep_firing // alerting.evaluation_interval)
-    length = STEPS + keep + 10
+    step = alerting.evaluation_interval
+    keeps = {severity: -(-alerting.burn_keep_firing(severity) // step) for severity in check.severities}
+    length = STEPS + max(keeps.values()) + 10
     series = [loaded(1000, f"x{length + STEPS}")]
-    expected = []
+    expected: dict[Severity, list[dict[str, Any]]] = {}
     for severity in check.severities:
         mark = f"-{severity.value}-"
         burning = next(s for s in scenarios(alerting) if mark in s.name and s.name.endswith("burning"))
@@ -54,13 +55,20 @@ def _recovery_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, An
         for before, after in zip(_series(check, hot, ""), _series(check, cool, ""), strict=True):
             values = f"{before['values']}x{STEPS} {after['values']}x{length}"
             series.append({"series": before["series"], "values": values})
-        expected += _expected_burn(check, hot, alerting, urls)
+        for told in _expected_burn(check, hot, alerting, urls):
+            expected.setdefault(Severity(told["exp_labels"][naming.SEVERITY]), []).append(told)
     alert = naming.burn_alert(check)
+
+    def lasting(steps: int) -> dict[str, Any]:
+        kept = [told for severity, each in expected.items() if keeps[severity] >= steps - STEPS for told in each]
+        return expect(steps, alert, kept, alerting)
+
+    looks = sorted({STEPS, *(STEPS + keep + more for keep in keeps.values() for more in (0, 3))})
     return {
         "name": f"{check.name}: recovers, and keeps firing for a while",
         "interval": format_duration(alerting.evaluation_interval),
         "input_series": series,
-        "alert_rule_test": [expect(STEPS, alert, expected, alerting), *fades(STEPS, alert, expected, alerting)],
+        "alert_rule_test": [lasting(steps) for steps in looks],
     }
 
 

@@ -103,7 +103,7 @@ def burn_rule(check: Check, severity: Severity, alerting: Alerting, urls: Urls) 
         severity=severity,
         expr=_owned(worst),
         labels=((naming.SEVERITY, severity.value),),
-        keep_firing=alerting.keep_firing,
+        keep_firing=alerting.burn_keep_firing(severity),
         check=check,
         annotations=burn_annotations(check, severity, urls, burn_blanks(alerting.burns(severity))),
     )

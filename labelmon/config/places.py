@@ -47,6 +47,7 @@ SECRET_KEYS = frozenset({"routing_key", "api_key", "api_url", "auth_password", "
 STORE_KEYS = ("url", "files", "statement_timeout", "max_concurrency")
 ALERTING_KEYS: dict[str, Kind] = {
     "keep_firing": SECONDS,
+    "page_keep_firing": SECONDS,
     "threshold_hold": SECONDS,
     "stale_after": SECONDS,
     "gone_after": SECONDS,

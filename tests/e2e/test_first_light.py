@@ -32,6 +32,7 @@ alerting:
       page: [{{burn: 6, long: 12s, short: 4s}}]
       ticket: [{{burn: 2, long: 20s, short: 4s}}]
   keep_firing: 3s
+  page_keep_firing: 3s
   threshold_hold: 2s
   stale_after: 5s
   gone_after: 10s  # Prometheus takes some 6 s to its first scrape

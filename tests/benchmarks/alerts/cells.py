@@ -20,7 +20,10 @@ WARM_UP, MONTH, HEALTHY = 3 * DAY, 30 * DAY, 3 * DAY
 HORIZONS = {2: 14 * DAY, 6: 10 * DAY, 20: 4 * DAY}  # how long a fault may go unseen, by its burn rate
 REPAIR = HOUR  # from the alert to the end of the fault
 AT_ONCE = 8_000_000  # minutes of all runs together that are held in memory
-KEEP = keep_steps(DEFAULT_ALERTING.keep_firing, DEFAULT_ALERTING.evaluation_interval)
+KEEP = {
+    severity: keep_steps(DEFAULT_ALERTING.burn_keep_firing(severity), DEFAULT_ALERTING.evaluation_interval)
+    for severity in Severity
+}
 OBJECTIVES, RATES, NULLS, BURNS = (0.95, 0.99), (5, 20, 100, 1000), (0.5, 1.0), (2, 6, 20)
 CLUSTERED_RATES = (20, 100, 1000)
 
@@ -83,7 +86,7 @@ def false_alerts(rng: np.random.Generator, cell: Cell, months: int) -> dict[str,
         for rule, ask in cell.judges().items():
             verdict = ask(stream)
             for severity in Severity:
-                found = episodes(getattr(verdict, severity.value), KEEP, WARM_UP)
+                found = episodes(getattr(verdict, severity.value), KEEP[severity], WARM_UP)
                 counted.setdefault(f"{rule}_{severity.value}s", []).append(found)
     figures: dict[str, float] = {"months": months}
     for name, found in counted.items():
@@ -118,7 +121,7 @@ def delays(rng: np.random.Generator, cell: Cell, runs: int) -> dict[str, float |
             # What came before an alert is the same whatever comes after: the fault can end where it was seen.
             ends = np.minimum(told + REPAIR, minutes)
             mended = ask(switched(healthy, faulty, begins, ends))
-            quiet = first(~firing(getattr(mended, severity.value), KEEP), np.minimum(ends, minutes - 1))
+            quiet = first(~firing(getattr(mended, severity.value), KEEP[severity]), np.minimum(ends, minutes - 1))
             hours.setdefault(f"{rule}_reset", []).append(_hours(quiet - ends, (quiet < NEVER) & (ends < minutes)))
     figures: dict[str, float | None] = {"runs": runs}
     for name, found in hours.items():

@@ -16,7 +16,7 @@ from tests.benchmarks.alerts.judge import Verdict
 from tests.benchmarks.alerts.product import CHECK, exported
 
 STEP = DEFAULT_ALERTING.evaluation_interval
-KEEP = keep_steps(DEFAULT_ALERTING.keep_firing, STEP)
+KEEP = {severity: keep_steps(DEFAULT_ALERTING.burn_keep_firing(severity), STEP) for severity in Severity}
 FIRING = f'sum by (dataset, severity) (ALERTS{{alertname="{naming.burn_alert(CHECK)}", alertstate="firing"}})'
 
 
@@ -24,7 +24,7 @@ def rule_test(rules: str, runs: Mapping[str, Sequence[SloStatus]], said: Mapping
     """A promtool test file: `runs` are the statuses of each dataset, minute by minute; `said` covers the same minutes."""
     length = len(next(iter(runs.values())))
     fires = {
-        (name, severity.value): firing(getattr(verdict, severity.value), KEEP)[:, 0]
+        (name, severity.value): firing(getattr(verdict, severity.value), KEEP[severity])[:, 0]
         for name, verdict in said.items()
         for severity in Severity
     }
