@@ -34,6 +34,7 @@ from labelmon.walk import walked
 
 # The last estimates of a series that is counted by the hour or the day, under what they were made of.
 Memo = dict[str, tuple[tuple[object, ...], list[Measurement]]]
+RECENT = 3 * DAY  # what is called the rate of now: shorter, and a night would decide
 COMBINED = "combined "  # no scope begins like this: a scope is key=value
 
 
@@ -247,7 +248,9 @@ def _event_status(
     if state is State.OK and profile == naming.THRESHOLD_ONLY:
         state, reason = State.INSUFFICIENT, "no alert window has the power to judge so few or so late events"
     judged = chosen if alerting.mode is Mode.EVIDENCE else None
-    bad = _expected(point, judged.longest_page, rate, end) / effect * budget if judged else None
+    # A burst stays in the objective's rate for a month; windows must not page on what is sparse by now.
+    recent = min(rate, _recent_rate(point, end, known))
+    bad = _expected(point, judged.longest_page, recent, end) / effect * budget if judged else None
     return SloStatus(
         dataset=dataset.name,
         check=point.check.name,
@@ -288,6 +291,12 @@ def _cusums(
         effect=effect,
         alerting=alerting,
     )
+
+
+def _recent_rate(point: Point, end: int, known: int) -> float:
+    """Events a second of late; `known` seconds of history there are."""
+    start = point.pace.window_start(end, RECENT)
+    return _events(point, start, end)[0] / max(1, min(end - start, known))
 
 
 def _expected(point: Point, window: int, rate: float, end: int) -> float:

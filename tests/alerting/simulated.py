@@ -97,7 +97,8 @@ class Site:
     daemons: dict[str, Daemon] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.db = sqlite3.connect(self.folder / "labels.db", isolation_level=None)
+        self.store = self.folder / "labels.db"
+        self.db = sqlite3.connect(self.store, isolation_level=None)
         self.db.executescript(f"PRAGMA synchronous = OFF; {TABLES}")
 
     @property

@@ -24,9 +24,9 @@ def site(folder: Path, objective: float = 0.95, step: int = 1) -> Iterator[Site]
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Site]:
-    """95 %, looked at every minute; half a week of 100 audits an hour that spend half the budget."""
+    """95 %, looked at every minute; a day and a half of 100 audits an hour that spend half the budget."""
     for made in site(tmp_path):
-        made.expect(audits(NOW - 84 * HOUR, NOW + 75 * MINUTE, 100, 0.025))
+        made.expect(audits(NOW - 36 * HOUR, NOW + 75 * MINUTE, 100, 0.025))
         yield made
 
 
@@ -72,7 +72,7 @@ def test_a_daemon_that_lost_its_ledger_wakes_nobody(watched: Site, promtool: Too
     watched.start("a")
     watched.run(20)
 
-    assert watched.status().events > 8000
+    assert watched.status().events > 3600
     assert_quiet_until_all_is_wrong(watched, promtool)
 
 
@@ -93,7 +93,7 @@ def test_replicas_with_ledgers_of_their_own_page_once(watched: Site, promtool: T
 def test_an_objective_that_is_tightened_wakes_nobody(tmp_path: Path, promtool: Tool) -> None:
     """From 95 % to 99 %, on a stream that is good enough for both."""
     for here in site(tmp_path):
-        here.expect(audits(NOW - 84 * HOUR, NOW + 75 * MINUTE, 100, 0.005))
+        here.expect(audits(NOW - 36 * HOUR, NOW + 75 * MINUTE, 100, 0.005))
         here.start("a")
         here.run(15)
         here.configure("a", 0.99)
@@ -137,26 +137,28 @@ def without_evidence(rules: str) -> str:
     return rules.replace("labelmon_slo_evidence_nats{", "0 * labelmon_slo_evidence_nats{").replace("} > 6.9078", "} >= 0")
 
 
-@pytest.mark.parametrize("objective", [0.95, 0.99])
-def test_a_fault_that_comes_back_every_hour_is_one_trouble(tmp_path: Path, promtool: Tool, objective: float) -> None:
+@pytest.mark.e2e
+def test_a_fault_that_comes_back_every_hour_is_one_trouble(tmp_path: Path, promtool: Tool) -> None:
     """Five minutes of every hour all is wrong, for twelve hours. Every other minute sees each fault twice."""
-    for here in site(tmp_path, objective, step=2):
-        here.expect(audits(NOW - 3 * DAY, NOW + HOUR, 100, (1 - objective) / 2))
+    for here in site(tmp_path, step=2):
+        here.expect(audits(NOW - DAY, NOW + HOUR, 100, 0.025))
         for hour in range(1, 13):
             at = NOW + hour * HOUR
             here.expect(audits(at, at + 5 * MINUTE, 96, 1.0))
-            here.expect(audits(at + 5 * MINUTE, at + HOUR, 96, (1 - objective) / 2, seed=hour))
+            here.expect(audits(at + 5 * MINUTE, at + HOUR, 96, 0.025, seed=hour))
         here.start("a")
         here.run(13 * 60)
 
         found = here.episodes(promtool)
-        assert 1 <= len(pages(found)) <= 2, found
-        assert 60 < pages(found)[0].first <= 70
+        (page,) = pages(found)
+        assert 60 < page.first <= 70
+        assert page.last == here.minute
         assert {episode.alert for episode in found} == {"LabelAccuracyBudgetBurn"}
         hasty = here.episodes(promtool, lambda rules: re.sub("keep_firing_for: .*", "keep_firing_for: 2m", rules))
         assert len(pages(hasty)) == 12
 
 
+@pytest.mark.e2e
 def test_few_audits_that_are_all_bad_page_once(tmp_path: Path, promtool: Tool) -> None:
     """Five a day, wrong for five days. Between two looks lies half an hour: no window in force is below four days."""
     for here in site(tmp_path, step=30):
@@ -169,22 +171,25 @@ def test_few_audits_that_are_all_bad_page_once(tmp_path: Path, promtool: Tool) -
         (page,) = pages(found)
         assert page.first <= 2 * 24 * 60
         assert page.last == here.minute
-        print(here.status().profile, here.status().instrument, found)
 
 
+@pytest.mark.e2e
 def test_a_rate_that_jumps_between_profiles_wakes_nobody(tmp_path: Path, promtool: Tool) -> None:
-    """From 5 audits an hour to 1,000 and back: what judges them follows, and neither flaps nor fires."""
-    for here in site(tmp_path, 0.99, step=10):
+    """From 5 audits an hour to 1,000 and back: what judges them follows within days, and neither flaps nor fires."""
+    for here in site(tmp_path, 0.99, step=30):
         here.expect(audits(NOW - 6 * DAY, NOW + 2 * HOUR, 5, 0.005, seed=2))
         here.expect(audits(NOW + 2 * HOUR, NOW + 8 * HOUR, 1000, 0.005))
-        here.expect(audits(NOW + 8 * HOUR, NOW + 30 * HOUR, 5, 0.005, seed=3))
+        here.expect(audits(NOW + 8 * HOUR, NOW + 86 * HOUR, 5, 0.005, seed=3))
         here.start("a")
         judged = []
-        for _ in range(30 * 6):
-            here.run(10)
+        for _ in range(86 * 2):
+            here.run(30)
             judged.append(here.status().judged_by)
 
-        print([(i, j) for i, j in enumerate(judged) if i == 0 or judged[i - 1] != j])
+        changes = [(place, now) for place, now in enumerate(judged) if now != judged[place - 1]]
+        assert judged[0] == judged[-1] == "dense cusum"
+        assert [now for _, now in changes] == ["dense both", "dense cusum"]
+        assert 4 <= changes[0][0] <= 5  # half an hour of the burst
         assert here.episodes(promtool) == []
 
 
