@@ -246,10 +246,10 @@ class Daemon:
         samples = list(samples_of(result, {check.name: check for check in self.catalogue}))
         self.selfmetrics.note_dropped(name, max(0, len(samples) - MOST_SERIES))
         failed = any(run.reason for run in result.runs)
-        known = self.publisher.fragments.get(name)
+        counted = [track.sampled_at for track in sampler.tracks.values() if track.sampled_at is not None]
         expires = result.at + max_age(sampler.dataset)
-        if failed and all(run.reason for run in result.runs) and known is not None:
-            expires = known.expires_at  # nothing new is known: old numbers age on
+        if failed and all(run.reason for run in result.runs) and counted:
+            expires = max(counted) + max_age(sampler.dataset)  # nothing new is known: old numbers age on
         self.publisher.put(name, Fragment(samples=tuple(samples[:MOST_SERIES]), expires_at=expires))
         self._publish_self()
 

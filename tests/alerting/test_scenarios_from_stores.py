@@ -107,6 +107,7 @@ def test_an_objective_that_is_tightened_wakes_nobody(tmp_path: Path, promtool: T
 def test_last_weeks_audits_do_not_page_tonight(watched: Site, promtool: Tool) -> None:
     """A thousand verdicts of last Monday arrive at once, all of them wrong. Tonight's own would page."""
     watched.configure("a", 0.95, lateness="8d")
+    watched.expect(audits(NOW - 85 * HOUR, NOW - 73 * HOUR, 100, 0.025, seed=2))
     watched.start("a")
     watched.run(10)
     old = audits(NOW - 84 * HOUR, NOW - 74 * HOUR, 100, 1.0)
