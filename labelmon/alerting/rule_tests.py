@@ -196,7 +196,8 @@ def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, A
     assert isinstance(slo, GaugeSlo)  # noqa: S101  the caller asked for gauges
     limit, factor = 100_000.0, 1.2 if slo.at_most is not None else 0.8
     step, by = alerting.evaluation_interval, naming.threshold_alert(check)
-    hold = -(-alerting.threshold_hold // step)
+    holds = [alerting.threshold_hold if t.hold is None else t.hold for t in slo.thresholds]
+    hold = -(-max(holds) // step)
     most = max((t.at_least for t in slo.thresholds), default=0)
     asked = min((t.p_below for t in slo.thresholds if t.p_below), default=0.0)
     members = [
@@ -232,7 +233,7 @@ def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, A
         "interval": format_duration(step),
         "input_series": _ending(series),
         "alert_rule_test": [
-            _expect(hold - 1, by, [], alerting),
+            *([_expect(hold - 1, by, [], alerting)] if hold else []),
             _expect(hold + 1, by, firing, alerting),
             *_fades(length, by, firing, alerting),
         ],

@@ -158,7 +158,7 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
         severity=threshold.severity,
         expr=_owned(expr),
         labels=((naming.SEVERITY, threshold.severity.value), (naming.SLI, check.name)),
-        hold=alerting.threshold_hold,
+        hold=alerting.threshold_hold if threshold.hold is None else threshold.hold,
         keep_firing=alerting.keep_firing,
         check=check,
         annotations=threshold_annotations(check, threshold, urls, gauge_blanks(value_template)),
