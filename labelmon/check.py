@@ -243,8 +243,8 @@ class Check:
     each item (deadline and snapshot checks); `partner` names a relation whose items an event's item is looked up
     in. `combine` is handed the counts of the check ('') and of its parts, by name, where they are known. With
     `history` the estimator is handed everything known up to the moment, by `bucket` (its start in seconds), and
-    picks its own periods; it is counted by the hour, unless it is `sharp` too: then in the dataset's own buckets and with
-    every cycle. An `hourly` check is counted by the hour. `min_n` of the estimate is the estimator's
+    picks its own periods. It is counted by the hour, or if it is `sharp` with every cycle, in the dataset's own
+    buckets. An `hourly` check is counted by the hour. `min_n` of the estimate is the estimator's
     business. `optional` are roles of the relation (or of a part's) that the expressions read and that may be missing,
     each with what it then reads as (None is NULL). `meant_for` names the data that the default objective suits.
     """

@@ -32,7 +32,6 @@ from labelmon.recount import (
 from labelmon.stores import Reader, Series, Span, Store
 from labelmon.timeline import Timeline, timeline
 
-
 SEASONS = 30 * DAY
 
 

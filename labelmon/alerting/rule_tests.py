@@ -6,23 +6,29 @@ exactly at its factor is quiet, evidence exactly at the threshold does not convi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote_plus
 
 from labelmon import naming
 from labelmon.alerting.annotations import Blanks, any_bad_annotations, burn_annotations, threshold_annotations
+from labelmon.alerting.inputs import OWNER, STEPS
+from labelmon.alerting.inputs import ending as _ending
+from labelmon.alerting.inputs import expect as _expect
+from labelmon.alerting.inputs import fades as _fades
+from labelmon.alerting.inputs import loaded as _loaded
+from labelmon.alerting.inputs import one as _one
+from labelmon.alerting.inputs import selector as _selector
 from labelmon.alerting.rules import Rule, any_bad_window, evidence_needed, threshold_metric, tiers_of
 from labelmon.alerting.scenarios import QUIET, Scenario, fires, scenarios
+from labelmon.alerting.stale_tests import dataset_stale_test
 from labelmon.alerting.yamlfile import dump
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
 from labelmon.durations import format_duration
 from labelmon.model import Alerting, Urls
 
 RULES_FROM_TESTS = "../labelmon.rules.yml"
-OWNER = {"pipeline": "pipe", "store": "warehouse", "team": "imaging", "tier": "critical"}
-STEPS = 4  # evaluations before the scenarios are looked at
 
 
 def test_files(rules: Sequence[Rule], alerting: Alerting, urls: Urls) -> dict[str, str]:
@@ -43,6 +49,7 @@ def test_files(rules: Sequence[Rule], alerting: Alerting, urls: Urls) -> dict[st
     by_name = {rule.alert: rule for rule in rules}
     found[naming.ALERT_GONE] = _gone_tests(by_name[naming.ALERT_GONE], alerting)
     found[naming.ALERT_STORE_STALE] = [_stale_test(by_name[naming.ALERT_STORE_STALE], alerting)]
+    found[naming.ALERT_DATASET_STALE] = [dataset_stale_test(by_name[naming.ALERT_DATASET_STALE], alerting)]
     return {
         f"rules/tests/{alert}.test.yml": dump(
             {"rule_files": [RULES_FROM_TESTS], "evaluation_interval": format_duration(step), "tests": tests}
@@ -305,27 +312,6 @@ def _stale_test(rule: Rule, alerting: Alerting) -> dict[str, Any]:
     }
 
 
-def _ending(series: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
-    """The series, gone after their last value."""
-    return [{"series": one["series"], "values": f"{one['values']} stale"} for one in series]
-
-
-def _fades(
-    last: int, alert: str, firing: Sequence[Mapping[str, Any]], alerting: Alerting
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """After the `last` evaluation that held, the alerts keep firing just as long as they should."""
-    keep = -(-alerting.keep_firing // alerting.evaluation_interval)
-    return _expect(last + keep, alert, firing, alerting), _expect(last + keep + 3, alert, [], alerting)
-
-
-def _expect(steps: int, alert: str, expected: Sequence[Mapping[str, Any]], alerting: Alerting) -> dict[str, Any]:
-    return {
-        "eval_time": format_duration(max(0, steps) * alerting.evaluation_interval),
-        "alertname": alert,
-        "exp_alerts": list(expected),
-    }
-
-
 def _blanks(dataset: str, value: str, scope: str = "", **more: str) -> Blanks:
     return Blanks(
         dataset=dataset,
@@ -335,18 +321,6 @@ def _blanks(dataset: str, value: str, scope: str = "", **more: str) -> Blanks:
         value=value,
         **more,
     )
-
-
-def _loaded(at: float, times: str, **labels: str) -> dict[str, str]:
-    return _one(naming.CONFIG_RELOAD_TIME, labels, at, times)
-
-
-def _one(metric: str, labels: Mapping[str, str], value: float, times: str) -> dict[str, str]:
-    return {"series": _selector(metric, labels), "values": f"{value:.10g}{times}"}
-
-
-def _selector(metric: str, labels: Mapping[str, str]) -> str:
-    return f"{metric}{{{','.join(f'{k}={chr(34)}{v}{chr(34)}' for k, v in sorted(labels.items()))}}}"
 
 
 def _percent(ratio: float) -> str:

@@ -50,14 +50,14 @@ CHECK = Check(
     ),
     slo=GaugeSlo(
         statistic="return_period_seconds",
-        at_most=parse_duration("10y"),
+        at_most=parse_duration("30y"),
         thresholds=(
             Threshold(
                 severity=Severity.PAGE,
                 statistic="return_period_seconds",
                 # The return period has been waited for already: a hold would only come on top.
                 hold=0,
-                meaning="nothing arrives, and a healthy intake is silent for so long once in",
+                meaning="nothing arrives although items are due: by chance that happens once in so long a time",
             ),
         ),
     ),

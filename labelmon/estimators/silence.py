@@ -33,8 +33,8 @@ FORMULA = (
     "pace is; N the bursts of a year"
 )
 SOURCE = (
-    "E. N. Brown et al. (2002), Neural Comput. 14:325 (time rescaling); gamma-Poisson mixture: M. Greenwood, G. U. Yule "
-    "(1920), J. R. Stat. Soc. 83:255"
+    "E. N. Brown et al. (2002), Neural Comput. 14:325 (time rescaling); "
+    "M. Greenwood, G. U. Yule (1920), J. R. Stat. Soc. 83:255 (gamma-Poisson mixture)"
 )
 
 
@@ -79,11 +79,11 @@ class Gaps:
 class Stream:
     """What is known of the arrivals before the silence.
 
-    `rates` by the hour of the week (168,); `burst` how many arrivals come at once; `shape` how steady the pace is;
+    `weekly` how many arrive in a week; `burst` how many arrivals come at once; `shape` how steady the pace is;
     `pace` that of the last hours against the usual; `relative_error` that of what is due.
     """
 
-    rates: Array
+    weekly: float
     burst: float
     shape: float
     pace: float
@@ -93,7 +93,7 @@ class Stream:
     @property
     def bursts_a_year(self) -> float:
         """How many gaps there are to be long."""
-        return max(1.0, float(self.rates.sum()) * WEEKS / self.burst)
+        return max(1.0, self.weekly * WEEKS / self.burst)
 
     def return_period(self, due: float) -> float:
         """Seconds from one silence of so many arrivals due to the next, on average."""
@@ -172,26 +172,28 @@ def _learnt(past: Past, moment: Moment) -> tuple[tuple[Stream, Array] | None, st
         return None, f"{used.sum()} open hours are known; need {FEWEST_OPEN}"
     if arrived[used].sum() < FEWEST_ARRIVALS:
         return None, f"{arrived[used].sum():g} arrivals in {weeks:.1f} weeks; need {FEWEST_ARRIVALS}"
-    rates, gaps = np.zeros(WEEK_HOURS), None
-    for _ in range(2):  # the second time without the outages and holidays that the first has found
-        if flat:
-            hourly = flat_rate(arrived[used], past.opened[:PAST][used]) * past.opened
-            rates = np.bincount(past.slots, weights=hourly, minlength=WEEK_HOURS) / np.maximum(
-                np.bincount(past.slots, minlength=WEEK_HOURS), 1
-            )
-        else:
-            rates = weekly_rates(arrived, past.slots[:PAST], used)
-            hourly = np.where(past.opened > 0, rates[past.slots], 0.0)
-        due = np.concatenate([[0.0], np.cumsum(hourly)])
-        gaps = _gaps(past, due, hourly)
-        if len(gaps.due) < FEWEST_GAPS:
-            return None, f"{len(gaps.due)} silences between arrivals are known; need {FEWEST_GAPS}"
-        burst = gaps.burst
-        used = used & ~gaps.stalled(burst)
-    shape, pace = _steadiness(arrived, hourly, used, burst)
-    error = sqrt(burst / max(1.0, float(arrived[used].sum())) + 1 / (shape * max(1.0, weeks)))
-    stream = Stream(rates=rates, burst=burst, shape=shape, pace=pace, relative_error=error, gaps=gaps)
+    hourly = _hourly(past, used, flat=flat)
+    due = np.concatenate([[0.0], np.cumsum(hourly)])
+    gaps = _gaps(past, due, hourly)
+    if len(gaps.due) < FEWEST_GAPS:
+        return None, f"{len(gaps.due)} silences between arrivals are known; need {FEWEST_GAPS}"
+    used = used & ~gaps.stalled(gaps.burst)  # and once more without the outages and holidays that this finds
+    hourly = _hourly(past, used, flat=flat)
+    due = np.concatenate([[0.0], np.cumsum(hourly)])
+    gaps = _gaps(past, due, hourly)
+    shape, pace = _steadiness(arrived, hourly, used, gaps.burst)
+    error = sqrt(gaps.burst / max(1.0, float(arrived[used].sum())) + 1 / (shape * max(1.0, weeks)))
+    weekly = float(hourly[:PAST].sum()) / PAST * WEEK_HOURS
+    stream = Stream(weekly=weekly, burst=gaps.burst, shape=shape, pace=pace, relative_error=error, gaps=gaps)
     return (stream, due), ""
+
+
+def _hourly(past: Past, used: NDArray[np.bool_], *, flat: bool) -> Array:
+    """Arrivals due in each hour; `flat` takes all that are open alike."""
+    if flat:
+        return flat_rate(past.counts[:-1][used], past.opened[:PAST][used]) * past.opened
+    rates = weekly_rates(past.counts[:-1], past.slots[:PAST], used)
+    return np.where(past.opened > 0, rates[past.slots], 0.0)
 
 
 def _gaps(past: Past, due: Array, hourly: Array) -> Gaps:
@@ -240,9 +242,7 @@ def _past(table: Table, since: float, until: float, moment: Moment) -> Past:
     )
     # The hour in which the very first one came may have been cut.
     known = start + np.arange(PAST) * HOUR > min(table)
-    return Past(
-        start=start, counts=counts, first=first, last=last, slots=hours.slots, opened=hours.open, known=known
-    )
+    return Past(start=start, counts=counts, first=first, last=last, slots=hours.slots, opened=hours.open, known=known)
 
 
 def _by_hour(counts: Counts, oldest: str, newest: str) -> Table:
@@ -253,8 +253,7 @@ def _by_hour(counts: Counts, oldest: str, newest: str) -> Table:
     hours = frame.groupby(frame[BUCKET].astype("int64") // HOUR * HOUR)
     grouped = hours.agg({ROWS: "sum", oldest: "min", newest: "max"})
     return {
-        int(at): (float(n), float(low) / 1000, float(high) / 1000)
-        for at, n, low, high in grouped.itertuples(name=None)
+        int(at): (float(n), float(low) / 1000, float(high) / 1000) for at, n, low, high in grouped.itertuples(name=None)
     }
 
 
