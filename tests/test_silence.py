@@ -67,10 +67,10 @@ def cut(arrivals: Instants, start: float, end: float) -> Instants:
     return arrivals[(arrivals < start) | (arrivals >= end)]
 
 
-def minutes_until_page(arrivals: Instants, start: float, most: int, **more: object) -> int | None:
+def minutes_until_page(arrivals: Instants, start: float, most: int, step: int = 1, **more: object) -> int | None:
     """After how many minutes without arrivals from `start` on the limit is passed; None if not within `most`."""
     left = cut(arrivals, start, np.inf)
-    return next((m for m in range(most) if period(left, start + 60 * m, **more) > LIMIT), None)
+    return next((m for m in range(0, most, step) if period(left, start + 60 * m, **more) > LIMIT), None)
 
 
 def test_a_night_and_a_weekend_are_no_silence() -> None:
@@ -86,7 +86,7 @@ def test_a_night_and_a_weekend_are_no_silence() -> None:
 @pytest.mark.parametrize(("rate", "least", "most"), [(100, 8, 13), (10, 80, 130), (1, 8 * 60, 24 * 60 + 14 * 60 + 200)])
 def test_an_outage_at_a_busy_hour_is_found_after_about_a_dozen_arrivals_due(rate: float, least: int, most: int) -> None:
     # With one an hour a day holds ten: the night is not counted, so it takes until the day after.
-    found = minutes_until_page(office(rate), MONDAY + 29 * DAY + 9 * HOUR + 600, most + 1)
+    found = minutes_until_page(office(rate), MONDAY + 29 * DAY + 9 * HOUR + 600, most + 1, max(1, 60 // int(rate)))
 
     assert found is not None
     assert least <= found <= most
@@ -96,7 +96,6 @@ def test_the_clock_of_the_place_decides() -> None:
     """The offices of Berlin open an hour earlier in UTC from 29 March 2026 on."""
     zone = ZoneInfo("Europe/Berlin")
     rng = np.random.default_rng(3)
-    opens = [datetime(2026, 3, 2, 8, tzinfo=zone).timestamp() + 0 * week for week in range(1)]
     opens = [
         datetime.combine(date.fromordinal(date(2026, 3, 2).toordinal() + n), datetime.min.time(), zone).timestamp()
         for n in range(35)
@@ -122,7 +121,7 @@ def test_gaps_between_uploads_are_how_the_stream_is() -> None:
     left = cut(arrivals, last + 300, np.inf)
     assert said(left, last + 12 * HOUR)["missed_arrivals"].value > 500
     assert period(left, last + 12 * HOUR) < LIMIT
-    assert period(left, last + 72 * HOUR) > LIMIT
+    assert period(left, last + 36 * HOUR) > LIMIT
 
 
 def test_a_start_that_is_late_every_day_is_known_by_the_time_of_day() -> None:
@@ -190,7 +189,7 @@ def test_a_calendar_stands_in_for_the_weeks_that_nobody_has_seen() -> None:
     ("arrivals", "reason"),
     [
         (np.empty(0), "nothing has arrived yet"),
-        (MONDAY + DAY * np.arange(28.0)[::2], "13 arrivals in 3.7 weeks; need 20"),
+        (MONDAY + DAY * np.arange(28.0)[::2], "12 arrivals in 3.7 weeks; need 20"),
         (np.repeat(MONDAY + 5 * DAY * np.arange(6.0), 30), "5 silences between arrivals are known; need 8"),
     ],
 )
@@ -325,13 +324,12 @@ def test_a_store_that_is_filled_each_night_is_waited_for(world: World) -> None:
     known = arrivals[(arrivals > MONDAY + DAY) & (arrivals < MONDAY + 28 * DAY)]
     fill(world, known)
     sampler = watching(world)
-    rarity(sampler, MONDAY + 28 * DAY + HOUR)
-
-    found = []
-    for day in (29, 30, 31):
+    found: dict[int, list[float]] = {}
+    for day in (28, 29, 30, 31):
         fill(world, arrivals[(arrivals >= MONDAY + (day - 1) * DAY) & (arrivals < MONDAY + day * DAY)])
-        found += [rarity(sampler, MONDAY + day * DAY + hour * HOUR) for hour in range(1, 25, 3)]
+        found[day] = [rarity(sampler, MONDAY + day * DAY + hour * HOUR) for hour in range(1, 25, 3)]
 
-    assert max(found) < LIMIT
+    assert max(found[28]) > LIMIT  # nobody has seen it come yet, and `visibility` does not say
+    assert max(*found[29], *found[30], *found[31]) < LIMIT
     # The batch that stays out is missed, a while after it was due.
     assert rarity(sampler, MONDAY + 33 * DAY + 18 * HOUR) > LIMIT

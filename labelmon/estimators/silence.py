@@ -22,7 +22,8 @@ FEWEST_WEEKS = 2
 FEWEST_ARRIVALS, FEWEST_GAPS, FEWEST_OPEN = 20, 8, 8
 GAMMA_MEDIAN = 1.6783  # of Gamma(2, 1): a gap that a given moment falls into, in mean gaps
 STALLED = 16.0  # mean gaps: a past silence so long was an outage or a holiday, and nothing is learnt from it
-LEVEL_HOURS, LEVEL_PRIOR = 6, 4.0  # the pace of now is seen over so many hours, with this many arrivals of doubt
+BLOCK = 5.0  # bursts
+LEVEL_BLOCKS, LEVEL_PRIOR = 6, 4.0  # the pace of now is seen over so many of them, with so many bursts of doubt
 SHAPES = (2.0, 50.0)
 NEAR_HOURS, SEEN, LONGER = 1, 3, 1.5
 Table = dict[int, tuple[float, float, float]]
@@ -215,14 +216,16 @@ def _gaps(past: Past, due: Array, hourly: Array) -> Gaps:
 def _steadiness(arrived: Array, hourly: Array, used: NDArray[np.bool_], burst: float) -> tuple[float, float]:
     """(shape of the gamma mixture, pace of the last hours against the usual, at most 1).
 
-    Each hour is foretold by what is usual and by the pace of the hours before it; what it misses by beyond chance is
-    the mixture's: squares of the mean over excess of the squares.
+    Each hour, or as many as make a few bursts, is foretold by what is usual and by the pace of those before it; what it
+    misses by beyond chance is the mixture's: squares of the mean over excess of the squares.
     """
     open_hours = used & (hourly[:PAST] > 0)
-    k, m = arrived[open_hours] / burst, hourly[:PAST][open_hours] / burst
+    mean = hourly[:PAST][open_hours] / burst
+    _, block = np.unique((np.cumsum(mean) - mean) // BLOCK, return_inverse=True)
+    k, m = np.bincount(block, weights=arrived[open_hours] / burst), np.bincount(block, weights=mean)
     seen, usual = (np.concatenate([[0.0], np.cumsum(values)]) for values in (k, m))
     at = np.arange(len(k) + 1)
-    low = np.maximum(0, at - LEVEL_HOURS)
+    low = np.maximum(0, at - LEVEL_BLOCKS)
     pace = (LEVEL_PRIOR + seen[at] - seen[low]) / (LEVEL_PRIOR + usual[at] - usual[low])
     foretold = pace[:-1] * m
     off = np.minimum(k, BURST * foretold + BURST) - foretold
