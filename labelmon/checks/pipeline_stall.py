@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from labelmon.check import Check, Column, Event, GaugeSlo, Panel, Runbook, Statistic, Threshold
 from labelmon.counts import Op
-from labelmon.durations import parse_duration
 from labelmon.estimators.silence import FORMULA, SOURCE, silence
-from labelmon.model import Cause, Severity
+from labelmon.model import DAY, Cause, Severity
 
 CHECK = Check(
     name="pipeline_stall",
@@ -50,7 +49,7 @@ CHECK = Check(
     ),
     slo=GaugeSlo(
         statistic="return_period_seconds",
-        at_most=parse_duration("30y"),
+        at_most=30.0 * 365 * DAY,
         thresholds=(
             Threshold(
                 severity=Severity.PAGE,
