@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,7 +18,8 @@ from labelmon.config.datasets import default_objective
 from labelmon.counts import BUCKET, ROWS, Counts, Op
 from labelmon.estimators.seasons import weekly_rates
 from labelmon.estimators.silence import silence
-from labelmon.model import DAY, HOUR, Calendar, Estimate, Objective, ObjectiveKind, State
+from labelmon.model import DAY, HOUR, Alerting, BurnTier, Calendar, Estimate, Objective, ObjectiveKind, Profile, State
+from labelmon.profiles import DEFAULT_ALERTING
 from labelmon.sampler import DatasetSampler
 from tests.world import World, dataset, iso, relation
 
@@ -129,7 +131,9 @@ def test_a_start_that_is_late_every_day_is_known_by_the_time_of_day() -> None:
     rng = np.random.default_rng(4)
     arrivals = office(100)
     arrivals = arrivals[(arrivals % DAY >= 9 * HOUR)]
-    late = [MONDAY + DAY * (7 * w + d) + 8 * HOUR + 2400 + rng.uniform(0, 1200, 100) for w in range(5) for d in range(5)]
+    late = [
+        MONDAY + DAY * (7 * w + d) + 8 * HOUR + 2400 + rng.uniform(0, 1200, 100) for w in range(5) for d in range(5)
+    ]
     arrivals = np.sort(np.concatenate([arrivals, *late]))
     tuesday = MONDAY + 29 * DAY
 
@@ -275,15 +279,13 @@ def world(tmp_path: Path) -> Iterator[World]:
     made.close()
 
 
-def watching(world: World, **changes: object) -> DatasetSampler:
-    objective = Objective(kind=ObjectiveKind.AT_MOST, value=LIMIT)
-    return world.sampler(
-        dataset(
-            relations={"items": relation("items", "items", "item", "arrived_at")},
-            objectives={"pipeline_stall": (objective,)},
-            **changes,
-        )
+def watching(world: World, alerting: Alerting = DEFAULT_ALERTING) -> DatasetSampler:
+    objective = Objective(kind=ObjectiveKind.AT_MOST, value=LIMIT, window=DAY)
+    watched = dataset(
+        relations={"items": relation("items", "items", "item", "arrived_at")},
+        objectives={"pipeline_stall": (objective,)},
     )
+    return world.sampler(watched, alerting)
 
 
 def fill(world: World, arrivals: Instants) -> None:
@@ -316,6 +318,17 @@ def test_the_daemon_finds_an_outage_within_a_quarter_of_an_hour_and_its_end_at_o
     assert all(over == (minute >= first) for minute, over in found.items())
     world.item("back", start + 20 * 60 - 5)
     assert rarity(sampler, start + 20 * 60) < YEAR
+
+
+def test_the_hours_of_four_weeks_are_kept_however_short_the_windows_are(world: World) -> None:
+    now = MONDAY + 29 * DAY + 10 * HOUR
+    arrivals = office(20)
+    fill(world, arrivals[arrivals < now - 600])
+    brief = Profile(name="brief", page=(BurnTier(burn=14.4, long=HOUR, short=300),), ticket=())
+
+    found = rarity(watching(world, replace(DEFAULT_ALERTING, profiles=(brief,))), now)
+
+    assert found == pytest.approx(period(arrivals[arrivals < now - 600], now, lag=120.0), rel=1e-5)
 
 
 def test_a_store_that_is_filled_each_night_is_waited_for(world: World) -> None:

@@ -40,11 +40,16 @@ def dataset_stale_test(rule: Rule, alerting: Alerting) -> dict[str, Any]:
         ("two", "up"),
         ("broken", "down"),
         ("waiting", "silent"),
+        ("slow", "at-limit"),
+        ("slower", "past-limit"),
     ):
         series.append(one(naming.DATASET_INFO, {"dataset": name, **OWNER, "store": of}, 1, times))
     store("up", 1, running)
     store("down", 0, running)  # it has only just gone
     store("silent", 1, stopped)  # its statements hang
+    # An instant that moves with the clock is a constant age.
+    store("at-limit", 1, f"{-alerting.stale_after}+{step}x{length}")
+    store("past-limit", 1, f"{-1.1 * alerting.stale_after:.10g}+{step}x{length}")
     check("fine", "a", running, 3)
     check("partly", "a", running, 3)
     check("partly", "b", stopped, 3)
@@ -55,19 +60,21 @@ def dataset_stale_test(rule: Rule, alerting: Alerting) -> dict[str, Any]:
     check("two", "a", running, instance="y")
     check("broken", "a", stopped, 3)
     check("waiting", "a", stopped, 3)
+    check("slow", "a", stopped, 3)
+    check("slower", "a", stopped, 3)
 
-    def expected(dataset: str, failing: str) -> dict[str, Any]:
+    def expected(dataset: str, failing: str, of: str = "up") -> dict[str, Any]:
         told = {
             key: text.replace("{{ $labels.dataset }}", dataset).replace("{{ $labels.dataset | urlquery }}", dataset)
             for key, text in rule.annotations.items()
         }
         before, _, rest = told["description"].partition("{{ range")
         told["description"] = before + failing + rest.partition("{{ end }}")[2]
-        labels = {**dict(rule.labels), **OWNER, "store": "up", "dataset": dataset}
+        labels = {**dict(rule.labels), **OWNER, "store": of, "dataset": dataset}
         return {"exp_labels": labels, "exp_annotations": told}
 
     early = [expected("never", "a ")]
-    all_of_them = [expected("hung", ""), *early, expected("partly", "b c ")]
+    all_of_them = [expected("hung", ""), *early, expected("partly", "b c "), expected("slow", "a ", "at-limit")]
     return {
         "name": "one check of several stopped, all hang, one never came; the store fine, gone, silent; two replicas",
         "interval": format_duration(step),

@@ -253,8 +253,8 @@ def _by_hour(counts: Counts, oldest: str, newest: str) -> Table:
     frame = counts.frame[counts.frame[ROWS] > 0]
     if frame.empty:
         return {}
-    hours = frame.groupby(frame[BUCKET].astype("int64") // HOUR * HOUR)
-    grouped = hours.agg({ROWS: "sum", oldest: "min", newest: "max"})
+    hours = frame[BUCKET].to_numpy(np.int64) // HOUR * HOUR
+    grouped = frame.groupby(hours).agg({ROWS: "sum", oldest: "min", newest: "max"})
     return {
         int(at): (float(n), float(low) / 1000, float(high) / 1000) for at, n, low, high in grouped.itertuples(name=None)
     }
