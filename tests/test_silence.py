@@ -143,6 +143,17 @@ def test_a_start_that_is_late_every_day_is_known_by_the_time_of_day() -> None:
     assert minutes_until_page(arrivals, tuesday + 13 * HOUR, 15) is not None
 
 
+def test_a_slow_day_is_measured_by_its_own_pace() -> None:
+    """One in six of the usual arrivals since Monday: a quarter of an hour without any is nothing new."""
+    arrivals, tuesday = office(100), MONDAY + 29 * DAY
+    slow = (arrivals >= tuesday - DAY) & (np.arange(len(arrivals)) % 6 > 0)
+    noon = tuesday + 13 * HOUR
+
+    assert period(cut(arrivals, noon, np.inf), noon + 900) > LIMIT
+    assert period(cut(arrivals[~slow], noon, np.inf), noon + 900) < YEAR
+    assert period(cut(arrivals[~slow], noon, np.inf), noon + 3 * HOUR) > LIMIT
+
+
 def test_a_past_outage_and_a_past_holiday_teach_nothing() -> None:
     arrivals = office(100)
     tuesday = MONDAY + 29 * DAY + 9 * HOUR
