@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import case
 
 from labelmon.counts import ROWS, Counts, Op
-from labelmon.model import DAY, Cause, Estimate, Severity
+from labelmon.model import DAY, Calendar, Cause, Estimate, Severity
 from labelmon.roles import PERSON_ROLES, RELATIONS
 from labelmon.slo import EventSlo as EventSlo
 from labelmon.slo import GaugeSlo as GaugeSlo
@@ -166,6 +166,7 @@ class Moment:
     `at` is the instant in seconds; `budget` the objective's error budget; `classes` the declared ones, in order;
     `ordinal` whether that order means something; `timezone` that of the dataset's days and weeks; `settings`
     those of the check, defaults filled in; `design_effect` what a part of the check says of the sample's design.
+    `calendar` says when the pipeline is open; rows older than `lag` seconds have had the time to become visible.
     """
 
     at: float
@@ -175,6 +176,8 @@ class Moment:
     timezone: str = "UTC"
     settings: Mapping[str, SettingValue] = field(default_factory=dict)
     design_effect: float | None = None
+    calendar: Calendar | None = None
+    lag: float = 0.0
 
 
 Estimator = Callable[[Counts, Moment], tuple[Estimate, ...]]
@@ -240,7 +243,8 @@ class Check:
     each item (deadline and snapshot checks); `partner` names a relation whose items an event's item is looked up
     in. `combine` is handed the counts of the check ('') and of its parts, by name, where they are known. With
     `history` the estimator is handed everything known up to the moment, by `bucket` (its start in seconds), and
-    picks its own periods. An `hourly` check is counted by the hour. `min_n` of the estimate is the estimator's
+    picks its own periods. It is counted by the hour, or if it is `sharp` with every cycle, in the dataset's own
+    buckets. An `hourly` check is counted by the hour. `min_n` of the estimate is the estimator's
     business. `optional` are roles of the relation (or of a part's) that the expressions read and that may be missing,
     each with what it then reads as (None is NULL). `meant_for` names the data that the default objective suits.
     """
@@ -261,6 +265,7 @@ class Check:
     needs_labels: bool = False
     partner: str = ""
     history: bool = False
+    sharp: bool = False
     hourly: bool = False
     parts: tuple[Part, ...] = ()
     combine: Combiner | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 
 DAY = 86_400
@@ -177,6 +178,24 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Calendar:
+    """When a pipeline is open, in its dataset's time zone; at other times silence means nothing.
+
+    `week` holds for each day from Monday on the spans [from, to) in minutes of the day; `holidays` are closed all day.
+    """
+
+    week: tuple[tuple[tuple[int, int], ...], ...]
+    holidays: frozenset[date] = frozenset()
+
+    def open_share(self, day: date, hour: int) -> float:
+        """The share of a local hour that is open."""
+        if day in self.holidays:
+            return 0.0
+        low, high = hour * 60, hour * 60 + 60
+        return sum(max(0, min(end, high) - max(start, low)) for start, end in self.week[day.weekday()]) / 60
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A dataset as configured, all defaults filled in."""
 
@@ -197,6 +216,7 @@ class Dataset:
     schema_versions: tuple[str, ...] = ()  # those in force; empty: any
     validators: tuple[Rule, ...] = ()  # what the store holds labels to where no validations are mapped
     comparison: Comparison | None = None  # None: labels are classes
+    calendar: Calendar | None = None  # None: open all the time
 
     @property
     def store(self) -> str:

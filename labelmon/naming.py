@@ -66,6 +66,7 @@ DATASET_OWNER = "labelmon:dataset_owner"
 
 ALERT_GONE = "LabelmonGone"
 ALERT_STORE_STALE = "LabelStoreStale"
+ALERT_DATASET_STALE = "LabelDatasetStale"
 ONCALL_UID = "labelmon-oncall"
 
 

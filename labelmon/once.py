@@ -54,7 +54,8 @@ def measure_once(
                 found, status = _failed(dataset, target, error)
                 made[place], slos[place] = [found], status
             continue
-        made[place] = estimates(dataset, target.series, objective, counts, at, effects.of(check, objective))
+        effect, lag = effects.of(check, objective), dataset.visibility or 0.0
+        made[place] = estimates(dataset, target.series, objective, counts, at, effect, lag)
         effects.note(check, objective, made[place])
         if target.narrowed:
             tables.setdefault((check.name, id(objective)), {})[target.series.part] = counts

@@ -13,7 +13,7 @@ from labelmon.errors import StoreError
 from labelmon.families import Families
 from labelmon.ledger import Change, Ledger, SeriesState
 from labelmon.measure import Board, Memo, Point, measure
-from labelmon.model import HOUR, Alerting, Dataset, Objective
+from labelmon.model import DAY, HOUR, Alerting, Dataset, Objective
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.reading import describe, earliest_row, read_counts, targets_of
 from labelmon.recount import (
@@ -31,6 +31,8 @@ from labelmon.recount import (
 )
 from labelmon.stores import Reader, Series, Span, Store
 from labelmon.timeline import Timeline, timeline
+
+SEASONS = 30 * DAY
 
 
 @dataclass(kw_only=True)
@@ -94,6 +96,7 @@ class DatasetSampler:
         self.targets, self.off = targets_of(self.dataset, self.catalogue)
         windows = [t.objective.window for t in self.targets if t.objective.window is not None]
         windows += [w for profile in self.alerting.profiles for w in profile.windows]
+        windows += [SEASONS for t in self.targets if t.check.sharp]  # learns from hours, which days would swallow
         self.pace: Pace = pace_of(self.dataset, self.bucket, windows)
 
     def pace_for(self, series: Series) -> Pace:

@@ -49,6 +49,10 @@ class SelfMetrics:
                     self.history[slot] = run.history_start
             for check in result.off:
                 self.computable[name, check] = False
+                # Its last success would look older and older, for as long as nobody wants it.
+                self.successes.pop((name, check), None)
+                for failed in [slot for slot in self.failures if slot[:2] == (name, check)]:
+                    del self.failures[failed]
             for store, problem in result.stores.items():
                 self.store_up[store] = not problem
                 if not problem:

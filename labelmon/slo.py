@@ -72,7 +72,7 @@ class Threshold:
     """An alert of `severity` while `statistic` is past the objective and at least `at_least` rows are behind it.
 
     `proven` asks that the whole 95 % interval is past it, not just the estimate; `p_below` that the check's
-    adjusted p-value is below it.
+    adjusted p-value is below it. `hold` seconds it must be so; None stands for those of all thresholds.
     """
 
     severity: Severity
@@ -80,6 +80,7 @@ class Threshold:
     at_least: int = 0
     proven: bool = False
     p_below: float = 0.0
+    hold: int | None = None
     meaning: str
 
 

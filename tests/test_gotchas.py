@@ -721,3 +721,23 @@ def test_pair_agreement(tmp_path: Path) -> None:
     assert 0.7 + half < 0.8  # naive: proven to be below the objective
     assert share["value"] == 0.7
     assert share["high"] > 0.8
+
+
+def test_pipeline_stall(tmp_path: Path) -> None:
+    """No row for an hour is every night's news; ten minutes without any at half past ten are an outage."""
+    rng = np.random.default_rng(11)
+    opened = [datetime(2026, 2, 2, 8) + timedelta(days=n) for n in range(26) if n % 7 < 5]
+    arrived = [(at + timedelta(seconds=s)).isoformat() + "Z" for at in opened for s in rng.uniform(0, 36_000, 1000)]
+    items = [{"item": f"i{n}", "arrived_at": at} for n, at in enumerate(arrived)]
+    goal = {"pipeline_stall": {"at_most": "30y"}}
+    year = 365 * DAY_S
+
+    night = once(tmp_path, {"items": items}, goal, at="2026-02-27T03:00:00Z")
+    cut = [row for row in items if row["arrived_at"] < "2026-02-27T10:30"]
+    outage = once(tmp_path, {"items": cut}, goal, at="2026-02-27T10:45:00Z")
+
+    assert one(night, "last_arrival_age_seconds")["value"] > 8 * 3600  # naive: stalled since 18:00
+    assert one(night, "return_period_seconds")["value"] < 0.1 * year
+    assert one(outage, "last_arrival_age_seconds")["value"] < 1000  # naive: fine for another three quarters of an hour
+    assert one(outage, "missed_arrivals")["value"] == pytest.approx(25, rel=0.15)
+    assert one(outage, "return_period_seconds")["value"] > 30 * year

@@ -54,14 +54,16 @@ class Compare(Expr):
 
 @dataclass(frozen=True)
 class Join(Expr):
-    """Set operations over `parts`: `and`, `or`; `ignoring` labels do not take part in the matching."""
+    """Set operations over `parts`: `and`, `or`; `ignoring` labels do not take part in the matching, or only `on`."""
 
     op: str
     parts: tuple[Expr, ...]
     ignoring: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         matching = f" ignoring ({', '.join(self.ignoring)})" if self.ignoring else ""
+        matching = f" on ({', '.join(self.on)})" if self.on else matching
         found = _nested(self.parts[0])
         for part in self.parts[1:]:
             first, *rest = _nested(part)
@@ -91,7 +93,8 @@ class Age(Expr):
     inner: Expr
 
     def lines(self) -> list[str]:
-        return [f"time() - {self.inner}"]
+        first, *rest = self.inner.lines()
+        return [f"time() - {first}", *rest]
 
 
 @dataclass(frozen=True)

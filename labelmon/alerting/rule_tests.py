@@ -21,6 +21,7 @@ from labelmon.alerting.promtool_parts import (
     selector,
 )
 from labelmon.alerting.rules import Rule, any_bad_window, threshold_metric
+from labelmon.alerting.stale_tests import dataset_stale_test
 from labelmon.alerting.yamlfile import dump
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
 from labelmon.durations import format_duration
@@ -43,6 +44,7 @@ def test_files(rules: Sequence[Rule], alerting: Alerting, urls: Urls) -> dict[st
     by_name = {rule.alert: rule for rule in rules}
     found[naming.ALERT_GONE] = _gone_tests(by_name[naming.ALERT_GONE], alerting)
     found[naming.ALERT_STORE_STALE] = [_stale_test(by_name[naming.ALERT_STORE_STALE], alerting)]
+    found[naming.ALERT_DATASET_STALE] = [dataset_stale_test(by_name[naming.ALERT_DATASET_STALE], alerting)]
     return {
         f"rules/tests/{alert}.test.yml": dump(
             {"rule_files": [RULES_FROM_TESTS], "evaluation_interval": format_duration(step), "tests": tests}
@@ -82,7 +84,8 @@ def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, A
     assert isinstance(slo, GaugeSlo)  # noqa: S101  the caller asked for gauges
     limit, factor = 100_000.0, 1.2 if slo.at_most is not None else 0.8
     step, by = alerting.evaluation_interval, naming.threshold_alert(check)
-    hold = -(-alerting.threshold_hold // step)
+    holds = [alerting.threshold_hold if t.hold is None else t.hold for t in slo.thresholds]
+    hold = -(-max(holds) // step)
     most = max((t.at_least for t in slo.thresholds), default=0)
     asked = min((t.p_below for t in slo.thresholds if t.p_below), default=0.0)
     members = [
@@ -118,7 +121,7 @@ def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, A
         "interval": format_duration(step),
         "input_series": ending(series),
         "alert_rule_test": [
-            expect(hold - 1, by, [], alerting),
+            *([expect(hold - 1, by, [], alerting)] if hold else []),
             expect(hold + 1, by, firing, alerting),
             *fades(length, by, firing, alerting),
         ],

@@ -24,6 +24,7 @@ from labelmon.alerting.annotations import (
 )
 from labelmon.alerting.plain import plain_tier
 from labelmon.alerting.promql import Absent, Age, Compare, Expr, Join, MaxBy, Metric, WithOwner
+from labelmon.buckets import bucket_width
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
 from labelmon.durations import format_duration
 from labelmon.model import DAY, Alerting, BurnTier, Instrument, Mode, Profile, Severity, Urls
@@ -57,7 +58,7 @@ def all_rules(catalogue: Iterable[Check], alerting: Alerting, urls: Urls) -> lis
             found.append(any_bad_rule(check, alerting, urls))
         else:
             found += [threshold_rule(check, threshold, alerting, urls) for threshold in check.slo.thresholds]
-    return [*found, gone_rule(alerting, urls), stale_rule(alerting, urls)]
+    return [*found, gone_rule(alerting, urls), stale_rule(alerting, urls), dataset_stale_rule(alerting, urls)]
 
 
 def evidence_needed(alerting: Alerting, severity: Severity) -> float:
@@ -207,7 +208,7 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
         severity=threshold.severity,
         expr=_owned(expr),
         labels=((naming.SEVERITY, threshold.severity.value), (naming.SLI, check.name)),
-        hold=alerting.threshold_hold,
+        hold=alerting.threshold_hold if threshold.hold is None else threshold.hold,
         keep_firing=alerting.keep_firing,
         check=check,
         annotations=threshold_annotations(check, threshold, urls, gauge_blanks(value_template)),
@@ -264,6 +265,49 @@ def stale_rule(alerting: Alerting, urls: Urls) -> Rule:
             **self_links(naming.ALERT_STORE_STALE, urls),
         },
     )
+
+
+def dataset_stale_rule(alerting: Alerting, urls: Urls) -> Rule:
+    """A check of a dataset has not succeeded for too long, or never has, although the dataset's store answers.
+
+    What the store's own alert tells is not told again for each of its datasets. A replica that succeeds is enough.
+    """
+    by = (naming.DATASET, naming.SLI)
+    last, limit = Metric(naming.CHECK_LAST_SUCCESS), stale_limit(alerting)
+    failed = MaxBy(by, Metric(f"{naming.CHECK_FAILURES}_total"))
+    stale = Compare(Age(MaxBy(by, last)), ">", limit)
+    never = Join("unless", (failed, MaxBy(by, last)))
+    store = (naming.STORE,)
+    silent = Compare(MaxBy(store, Age(Metric(naming.STORE_LAST_SUCCESS))), ">", alerting.stale_after)
+    down = Compare(MaxBy(store, Metric(naming.STORE_UP)), "==", 0)
+    owned = _owned(MaxBy((naming.DATASET,), Join("or", (stale, never))))
+    failing = (
+        f"max by (sli) ({naming.CHECK_FAILURES}_total{{dataset=%q}}) unless "
+        f"max by (sli) (time() - {naming.CHECK_LAST_SUCCESS}{{dataset=%q}}) <= {limit}"
+    )
+    return Rule(
+        alert=naming.ALERT_DATASET_STALE,
+        severity=Severity.TICKET,
+        expr=Join("unless", (owned, Join("or", (silent, down))), on=store),
+        labels=((naming.SEVERITY, Severity.TICKET.value), (naming.SLI, "dataset")),
+        hold=alerting.stale_after,
+        keep_firing=alerting.keep_firing,
+        annotations={
+            "summary": "{{ $labels.dataset }}: not all of it is measured, although its store answers",
+            "description": (
+                "No alert can fire on what is not measured. Failing: {{ range query "
+                f"(printf `{failing}` $labels.dataset $labels.dataset) | sortByLabel `sli` }}}}"
+                "{{ .Labels.sli }} {{ end }}- First look: /api/v1/status says what the store answered to these checks."
+            ),
+            "runbook_url": f"{urls.runbooks}/{naming.runbook(naming.ALERT_DATASET_STALE)}",
+            "dashboard_url": f"{urls.grafana}/d/{naming.ONCALL_UID}?var-dataset={{{{ $labels.dataset | urlquery }}}}",
+        },
+    )
+
+
+def stale_limit(alerting: Alerting) -> int:
+    """Seconds without a success after which a check is stale: as for a store, and never less than four samples."""
+    return max(alerting.stale_after, 4 * bucket_width(alerting.shortest_window))
 
 
 def _owned(expr: Expr) -> Expr:

@@ -39,6 +39,22 @@ _OWN = {
         ),
         over_when="The store answers again and the alert resolves.",
     ),
+    naming.ALERT_DATASET_STALE: Runbook(
+        meaning=(
+            "The store of a dataset answers, and some or all of the dataset's checks fail or hang. Their last numbers "
+            "expire, and what is not measured cannot fire."
+        ),
+        first_looks=(
+            "What fails? `curl -s LABELMON/api/v1/status` shows each check's reason and what the store answered.",
+            "`missing_column` or `missing_table`: was the schema migrated? `labelmon check-config` names what is gone.",
+            "`timeout`: `labelmon explain CHECK --dataset DATASET --plan` shows the statement; it lacks an index.",
+        ),
+        mitigate=(
+            "Map the column's new name, or have it brought back, and reload (SIGHUP).",
+            "If nothing fails and no cycle ends, restart labelmon: the ledger is recounted from the stores.",
+        ),
+        over_when="Every check of the dataset has succeeded again and the alert resolves.",
+    ),
 }
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from labelmon.check import Check, Deadline, EventSlo, Item, Setting, SettingValue, Snapshot
 from labelmon.checks import catalogue
+from labelmon.config.calendar import read_calendar
 from labelmon.config.comparison import read_comparison
 from labelmon.config.fields import (
     DATASET_NAME,
@@ -45,6 +46,7 @@ DATASET_KEYS = (
     "recount_interval",
     "reconcile_interval",
     "timezone",
+    "calendar",
     "classes",
     "scale",
     "comparison",
@@ -130,6 +132,7 @@ def _dataset(reader: Reader, name: str, node: Node, around: Surroundings) -> Dat
         recount_interval=values["recount_interval"],
         reconcile_interval=values["reconcile_interval"] or float(DAY),
         timezone=_timezone(reader, keys.get("timezone")),
+        calendar=read_calendar(reader, keys.get("calendar")),
         classes=classes,
         ordinal=ordinal,
         comparison=comparison,

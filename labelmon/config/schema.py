@@ -7,6 +7,7 @@ from typing import Any
 
 from labelmon.check import Check, Setting
 from labelmon.checks import catalogue
+from labelmon.config.calendar import CALENDAR_SCHEMA
 from labelmon.config.comparison import NUMBER_KEYS, TOLERANCE
 from labelmon.config.datasets import OBJECTIVE_KINDS, SCOPE_KEYS
 from labelmon.config.fields import DATASET_NAME, DURATION, FLAG, LABEL, NUMBER, TEXT, URL, WHOLE
@@ -87,6 +88,7 @@ def _dataset() -> Schema:
                 DURATION.schema,
             ),
             "timezone": TEXT.schema,
+            "calendar": {**_object(CALENDAR_SCHEMA), "minProperties": 1},
             "classes": {"anyOf": [{"type": "array"}, _FILE]},
             "scale": {"enum": ["nominal", "ordinal"]},
             "comparison": _object(

@@ -134,7 +134,7 @@ class Series:
         """Seconds of its finest buckets where they are larger than the dataset's: people by the day."""
         if self.part:
             return DAY
-        return HOUR if self.check.history or self.check.hourly else None
+        return HOUR if (self.check.history and not self.check.sharp) or self.check.hourly else None
 
     @property
     def name(self) -> str:

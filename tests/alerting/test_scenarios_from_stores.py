@@ -135,7 +135,9 @@ def test_one_bad_audit_of_five_is_no_news(tmp_path: Path, promtool: Tool) -> Non
 
 def without_evidence(rules: str) -> str:
     assert "labelmon_slo_evidence_nats{" in rules
-    return rules.replace("labelmon_slo_evidence_nats{", "0 * labelmon_slo_evidence_nats{").replace("} > 6.9078", "} >= 0")
+    return rules.replace("labelmon_slo_evidence_nats{", "0 * labelmon_slo_evidence_nats{").replace(
+        "} > 6.9078", "} >= 0"
+    )
 
 
 @pytest.mark.e2e
