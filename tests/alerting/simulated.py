@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,7 @@ from labelmon.schedule import Schedule
 from tests.alerting.conftest import Tool
 from tests.world import NOW, TABLES, iso
 
-MEASURED = ("label_accuracy", "audit_health")
+MEASURED = ("label_accuracy", "audit_health", "pipeline_stall")
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 # The rules of checks that nothing feeds find no series: they would only take time.
 RULES = [r for r in all_rules(catalogue(), DEFAULT_ALERTING, Urls()) if not r.check or r.check.name in MEASURED]
@@ -45,9 +46,8 @@ datasets:
     interval: 1m
     lateness: {lateness}
     owner: {{team: t}}
-    relations:
-      audits: {{store: s}}
-    objectives: {{label_accuracy: {{target: {objective}}}}}
+    relations: {relations}
+    objectives: {objectives}
 """
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
@@ -93,6 +93,7 @@ class Site:
     began: float = NOW
     minute: int = 0
     coming: list[Audit] = field(default_factory=list)
+    arriving: list[float] = field(default_factory=list)  # instants of items, ascending
     scraped: dict[Series, dict[int, float]] = field(default_factory=dict)
     daemons: dict[str, Daemon] = field(default_factory=dict)
 
@@ -115,8 +116,15 @@ class Site:
         self.coming = sorted([*self.coming, *audits], key=lambda audit: audit.seen)
 
     def configure(self, name: str, objective: float, lateness: str = "2d") -> None:
-        """The config file of a daemon."""
-        text = CONFIG.format(name=name, objective=objective, lateness=lateness)
+        """The config file of a daemon that watches accuracy."""
+        relations, objectives = "{audits: {store: s}}", f"{{label_accuracy: {{target: {objective}}}}}"
+        text = CONFIG.format(name=name, lateness=lateness, relations=relations, objectives=objectives)
+        (self.folder / f"{name}.yaml").write_text(text)
+
+    def configure_intake(self, name: str) -> None:
+        """The config file of a daemon that watches items arrive."""
+        relations, objectives = "{items: {store: s}}", "{pipeline_stall: {at_most: 10950d}}"
+        text = CONFIG.format(name=name, lateness="2d", relations=relations, objectives=objectives)
         (self.folder / f"{name}.yaml").write_text(text)
 
     def start(self, name: str) -> None:
@@ -157,8 +165,12 @@ class Site:
             due += 1
         rows = [(f"i{audit.at}", "x", "x" if audit.right else "y", iso(audit.at)) for audit in self.coming[:due]]
         del self.coming[:due]
+        arrived = bisect_right(self.arriving, self.now)
+        items = [(f"n{at}", iso(at), "low") for at in self.arriving[:arrived]]
+        del self.arriving[:arrived]
         self.db.execute("BEGIN")
         self.db.executemany("INSERT INTO audits VALUES (?, ?, ?, ?)", rows)
+        self.db.executemany("INSERT INTO items VALUES (?, ?, ?)", items)
         self.db.execute("COMMIT")
 
     def _scrape(self, name: str, daemon: Daemon) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -194,6 +195,31 @@ def test_a_rate_that_jumps_between_profiles_wakes_nobody(tmp_path: Path, promtoo
         assert [now for _, now in changes] == ["dense both", "dense cusum"]
         assert 4 <= changes[0][0] <= 5  # half an hour of the burst
         assert here.episodes(promtool) == []
+
+
+@pytest.mark.e2e
+def test_an_intake_that_stops_at_a_busy_hour_pages_once(tmp_path: Path, promtool: Tool) -> None:
+    """60 items an hour come by day, none by night; from ten to eleven in the morning none come either."""
+    rng = random.Random(7)
+    first = NOW - NOW % DAY - 29 * DAY
+    arrivals = [
+        first + day * DAY + 8 * HOUR + rng.random() * 10 * HOUR
+        for day in range(30)
+        for _ in range(rng.randrange(580, 620))
+    ]
+    today = first + 29 * DAY
+    stop, back = today + 10 * HOUR, today + 11 * HOUR
+    here = Site(folder=tmp_path, step=2, began=today + 6 * HOUR)
+    here.configure_intake("a")
+    here.arriving = sorted(at for at in arrivals if not stop <= at < back)
+    here.start("a")
+    here.run(7 * 60)
+
+    (page,) = here.episodes(promtool)
+    here.close()
+    assert (page.alert, page.severity) == ("PipelineStallThreshold", "page")
+    assert 4 * 60 + 5 <= page.first <= 4 * 60 + 25
+    assert 5 * 60 <= page.last <= 5 * 60 + 25
 
 
 def test_an_exporter_that_is_gone_pages_once_and_alone(watched: Site, promtool: Tool) -> None:
