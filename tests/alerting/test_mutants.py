@@ -26,8 +26,10 @@ from labelmon.model import Urls
 from labelmon.profiles import DEFAULT_ALERTING
 from tests.alerting.conftest import Tool
 
-RULES = all_rules(catalogue(), DEFAULT_ALERTING, Urls())
-SHIPPED = shipped_tests(RULES, DEFAULT_ALERTING, Urls())
+# A page that ends sooner: every mutant waits for its end.
+ALERTING = replace(DEFAULT_ALERTING, page_keep_firing=2 * DEFAULT_ALERTING.keep_firing)
+RULES = all_rules(catalogue(), ALERTING, Urls())
+SHIPPED = shipped_tests(RULES, ALERTING, Urls())
 ALERTS = sorted({rule.alert for rule in RULES})
 TOGETHER = 40  # mutants in a run
 CONTROL = "unmutated"
@@ -90,7 +92,7 @@ def judge(promtool: Tool, trials: Trials, alert: str, folder: Path, *, texts: bo
     test.parent.mkdir(parents=True)
     # JSON is YAML, and quicker to write.
     test.write_text(json.dumps(shipped))
-    (folder / RULES_FILE).write_text(rule_file(rules, DEFAULT_ALERTING))
+    (folder / RULES_FILE).write_text(rule_file(rules, ALERTING))
 
     done = promtool("test", "rules", test)
 
