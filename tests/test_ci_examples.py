@@ -160,7 +160,7 @@ def test_the_gate_lets_the_rollout_go_on_or_not(
 
 def test_the_page_gives_the_exit_codes_of_the_code() -> None:
     page = (ROOT / "docs" / "ci.md").read_text()
-    rows = dict(re.findall(r"^\| .* \| (\d) \| (.*?)[:.]", page, re.MULTILINE))
+    rows = dict(re.findall(r"^\|.*\| (\d) \| (.*?)[:.]", page, re.MULTILINE))
 
     assert rows[str(EXIT_CODES[Verdict.PAUSE])].startswith("an error budget burns")
     assert rows[str(EXIT_CODES[Verdict.INSUFFICIENT])] == "nobody can know"
