@@ -12,6 +12,8 @@ from labelmon.estimators.anomaly import judge
 from labelmon.model import Estimate
 from tests.benchmarks.calibration import annotators, intervals
 
+pytestmark = pytest.mark.exhaustive
+
 
 def test_every_interval_is_calibrated() -> None:
     shown = {s.name for check in catalogue() for s in check.statistics if s.interval}

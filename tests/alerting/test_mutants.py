@@ -27,6 +27,7 @@ from labelmon.profiles import DEFAULT_ALERTING
 from tests.alerting.conftest import Tool
 
 RULES = all_rules(catalogue(), DEFAULT_ALERTING, Urls())
+pytestmark = pytest.mark.exhaustive
 SHIPPED = shipped_tests(RULES, DEFAULT_ALERTING, Urls())
 ALERTS = sorted({rule.alert for rule in RULES})
 TOGETHER = 40  # mutants in a run
