@@ -55,7 +55,7 @@ PROOFS = (
         covers=(
             "labelmon/estimators",
             # Those of no interval: alerts, gauges that are counted out, and what is tested by itself.
-            *(f":(exclude)labelmon/estimators/{name}.py" for name in ("burn", "cusum", "queue", "silence", "versions")),
+            *(f":(exclude)labelmon/estimators/{name}.py" for name in ("burn", "queue", "versions")),
             *(
                 f"labelmon/checks/{name}.py"
                 for name in (
