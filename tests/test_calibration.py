@@ -12,6 +12,8 @@ from labelmon.estimators.anomaly import judge
 from labelmon.model import Estimate
 from tests.benchmarks.calibration import annotators, intervals
 
+pytestmark = pytest.mark.exhaustive
+
 
 def test_every_interval_is_calibrated() -> None:
     shown = {s.name for check in catalogue() for s in check.statistics if s.interval}
@@ -40,7 +42,7 @@ def test_an_interval_that_is_too_narrow_misses_the_goals() -> None:
 
 def test_one_honest_round_flags_nobody_and_a_bad_one_is_found() -> None:
     rng = np.random.default_rng(3)
-    errors = rng.binomial(annotators.AUDITS, annotators.HONEST["beta, 2 points"][0](rng))
+    errors = rng.binomial(annotators.AUDITS, annotators.HONEST["beta, 2 points"](rng))
 
     assert annotators.flagged(errors) == set()
     errors[7] = 35

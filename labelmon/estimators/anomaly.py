@@ -27,7 +27,7 @@ from labelmon.model import Estimate, State
 
 Array = NDArray[np.float64]
 FEWEST_AUDITS = 20
-FALSE_DISCOVERY, OF_GROUPS = 0.022, 0.005
+FALSE_DISCOVERY, OF_GROUPS = 0.03, 0.007
 TESTS = ("flagged_annotators", "gold_failing_annotators", "worsened_annotators")
 FLAGS = ("flagged", "gold_failing", "worsened")
 

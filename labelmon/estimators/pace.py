@@ -13,7 +13,7 @@ from labelmon.estimators.multiplicity import benjamini_hochberg
 # Upper ends of the histogram's classes in seconds, a factor of the square root of 2 apart: 0.25 s to over an hour.
 BOUNDS = tuple(round(2 ** (half / 2), 3) for half in range(-4, 25))
 FEWEST_TIMED = 50
-LIMIT = 0.003
+LIMIT = 0.002
 # Honest people's typical times differ by a third or so, which counts as much as some degrees of freedom of peers do: a
 # handful of them says little.
 USUAL_SPREAD, USUAL_KNOWN = 0.35, 6.0

@@ -29,6 +29,7 @@ from tests.alerting.conftest import Tool
 # A page that ends sooner: every mutant waits for its end.
 ALERTING = replace(DEFAULT_ALERTING, page_keep_firing=2 * DEFAULT_ALERTING.keep_firing)
 RULES = all_rules(catalogue(), ALERTING, Urls())
+pytestmark = pytest.mark.exhaustive
 SHIPPED = shipped_tests(RULES, ALERTING, Urls())
 ALERTS = sorted({rule.alert for rule in RULES})
 TOGETHER = 40  # mutants in a run
