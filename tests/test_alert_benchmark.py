@@ -245,7 +245,9 @@ def test_a_fault_is_told_soon_and_no_sooner_than_it_can_be_known() -> None:
     assert figures["labelmon_page_seen"] == 1.0
     assert 0.05 <= figures["labelmon_page_median"] <= 1.2
     assert figures["labelmon_page_median"] <= figures["labelmon_page_p90"]
-    assert figures["labelmon_reset_median"] is not None
+    # Quiet again no sooner than ten minutes after the end of the fault, the time that an alert is kept.
+    assert 10 / 60 <= figures["labelmon_reset_median"] <= figures["labelmon_reset_p90"]
+    assert figures["lorden"] == round(lorden_hours(judge.budget_of(0.95), 1.0, 20), 2) == 0.2
 
 
 def test_a_delay_holds_the_minute_that_must_end_and_the_two_that_rows_need_to_be_seen() -> None:
