@@ -240,14 +240,14 @@ def test_the_plain_rule_cries_wolf_where_few_audits_come() -> None:
 
 
 def test_a_fault_is_told_soon_and_no_sooner_than_it_can_be_known() -> None:
-    figures = delays(np.random.default_rng(11), Cell(objective=0.95, per_hour=20, burn=20.0), 40)
+    figures = delays(np.random.default_rng(11), Cell(objective=0.95, per_hour=100, burn=20.0), 40)
 
     assert figures["labelmon_page_seen"] == 1.0
     assert 0.05 <= figures["labelmon_page_median"] <= 1.2
     assert figures["labelmon_page_median"] <= figures["labelmon_page_p90"]
     # Quiet again no sooner than ten minutes after the end of the fault, the time that an alert is kept.
     assert 10 / 60 <= figures["labelmon_reset_median"] <= figures["labelmon_reset_p90"]
-    assert figures["lorden"] == round(lorden_hours(judge.budget_of(0.95), 1.0, 20), 2) == 0.2
+    assert figures["lorden"] == round(lorden_hours(judge.budget_of(0.95), 1.0, 100), 2) == 0.05
 
 
 def test_a_delay_holds_the_minute_that_must_end_and_the_two_that_rows_need_to_be_seen() -> None:
