@@ -153,24 +153,43 @@ def config_schema() -> None:
 )
 @click.option("--check", "check_only", is_flag=True, help="Exit 1 with a diff when files are stale; write nothing.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder to write to.", show_default="here")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["prometheus", "operator", "openslo"]),
+    default="prometheus",
+    show_default=True,
+    help="Files for Prometheus, Alertmanager and Grafana; manifests of the Prometheus operator; OpenSLO v1.",
+)
+@click.option("--name", help="Name of the manifests.", show_default="labelmon")
+@click.option("--namespace", help="Namespace of the manifests.", show_default="left out")
+@click.option("--label", multiple=True, metavar="KEY=VALUE", help="A label of the manifests; may be repeated.")
+@click.option(
+    "--prometheus-url",
+    metavar="URL",
+    help="The data source of OpenSLO documents.",
+    show_default="http://127.0.0.1:9090",
+)
 @_reported
-def generate(config_file: Path | None, out: Path, *, check_only: bool) -> None:
-    """Write rules/ and dashboards/ from the catalogue of checks."""
+def generate(config_file: Path | None, out: Path, form: str, *, check_only: bool, **asked: Any) -> None:
+    """Write rules/ and dashboards/ from the catalogue of checks; or, by --format, operator/ or openslo/."""
     from labelmon import generate as generator  # noqa: PLC0415
     from labelmon.checks import catalogue  # noqa: PLC0415
+    from labelmon.formats import make  # noqa: PLC0415
 
-    files = generator.render(catalogue(), _load(config_file) if config_file else None)
-    files = generator.with_readme(files, catalogue(), out)
+    made = make(form, catalogue(), _load(config_file) if config_file else None, out, asked)
     if not check_only:
-        generator.write(files, out)
-        click.echo(f"wrote {len(files)} files below {out}")
+        generator.write(made.files, out, made.folders)
+        for note in made.notes:
+            click.echo(f"labelmon: note: {note}", err=True)
+        click.echo(f"wrote {len(made.files)} files below {out}")
         return
-    diff = generator.check(files, out)
+    diff = generator.check(made.files, out, made.folders)
     if diff:
         click.echo(diff)
         click.echo("labelmon: generated files are stale; run `labelmon generate`", err=True)
         sys.exit(1)
-    click.echo(f"{len(files)} generated files are up to date")
+    click.echo(f"{len(made.files)} generated files are up to date")
 
 
 @main.command()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from labelmon.alerting.files import RULES_FILE, rule_file
@@ -44,34 +46,69 @@ def render(catalogue: Sequence[Check], config: Config | None) -> dict[str, str]:
 
 
 def with_readme(files: Mapping[str, str], catalogue: Sequence[Check], out: Path) -> dict[str, str]:
-    """`files` and, where `out` holds a README.md with the markers, the README with its table of checks."""
+    """`files` and, where `out` holds a README.md with the markers, the README with its table of checks.
+
+    Raises
+    ------
+    GenerateError : if there is a README.md that cannot be read.
+    """
     readme = out / "README.md"
-    text = readme.read_text() if readme.exists() else ""
+    try:
+        text = readme.read_text(encoding="utf-8") if readme.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise GenerateError(f"{readme}: cannot be read ({said}); name another --out") from error
     return {**files, "README.md": readme_with_table(text, catalogue)} if BEGIN in text else dict(files)
 
 
-def write(files: Mapping[str, str], out: Path) -> None:
-    """All files below `out`, each replaced whole; generated files that are no longer made are removed.
+def write(files: Mapping[str, str], out: Path, folders: Sequence[str] = FOLDERS) -> None:
+    """All files below `out`; generated files of `folders` that are no longer made are removed.
+
+    Each is replaced whole, and none before all could be written: after an error the old ones stand.
 
     Raises
     ------
     GenerateError : if a file cannot be written.
     """
+    staged: list[tuple[Path, Path]] = []
+    made: list[Path] = []
     try:
+        stale = _left_over(files, out, folders)
         for name, text in files.items():
-            _replace(out / name, text)
-        for stale in _left_over(files, out):
-            stale.unlink()
+            staged.append((_stage(out / name, text, made), out / name))
+        for fresh, path in staged:
+            fresh.replace(path)
+        for path in stale:
+            path.unlink()
     except OSError as error:
         raise GenerateError(f"{error.filename}: cannot be written ({error.strerror}); name another --out") from error
+    finally:
+        for fresh, _ in staged:
+            fresh.unlink(missing_ok=True)  # after an error; what was written is no longer there
+        for folder in reversed(made):
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
 
 
-def check(files: Mapping[str, str], out: Path) -> str:
-    """A unified diff from what is below `out` to what should be; '' when all is fresh."""
+def check(files: Mapping[str, str], out: Path, folders: Sequence[str] = FOLDERS) -> str:
+    """A unified diff from what is below `out` to what should be; '' when all is fresh.
+
+    Raises
+    ------
+    GenerateError : if a file cannot be read.
+    """
+    try:
+        return _difference(files, out, folders)
+    except OSError as error:
+        raise GenerateError(f"{error.filename}: cannot be read ({error.strerror}); name another --out") from error
+
+
+def _difference(files: Mapping[str, str], out: Path, folders: Sequence[str]) -> str:
     found: list[str] = []
     for name, text in sorted(files.items()):
         path = out / name
-        there = path.read_text() if path.exists() else ""
+        # What is not UTF-8 is not what was generated: it differs, whatever stands for its bytes.
+        there = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         if there != text:
             found += difflib.unified_diff(
                 there.splitlines(keepends=True),
@@ -80,20 +117,33 @@ def check(files: Mapping[str, str], out: Path) -> str:
                 f"{name} (generated)",
                 n=1,
             )
-    found += [f"{path.relative_to(out)}: generated once, no longer made\n" for path in _left_over(files, out)]
-    return "".join(found)
+    stale = _left_over(files, out, folders)
+    return "".join([*found, *(f"{path.relative_to(out)}: generated once, no longer made\n" for path in stale)])
 
 
-def _left_over(files: Mapping[str, str], out: Path) -> list[Path]:
-    there = [path for folder in FOLDERS for path in sorted((out / folder).rglob("*")) if path.is_file()]
+def _left_over(files: Mapping[str, str], out: Path, folders: Sequence[str]) -> list[Path]:
+    there = [path for folder in folders for path in sorted((out / folder).rglob("*")) if path.is_file()]
     unknown = [path for path in there if str(path.relative_to(out)) not in files]
-    return [path for path in unknown if MARK in path.read_text(errors="replace")[:200]]
+    return [path for path in unknown if MARK in path.read_text(encoding="utf-8", errors="replace")[:200]]
 
 
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".labelmon-")
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
+def _stage(path: Path, text: str, made: list[Path]) -> Path:
+    """A file beside `path` that is to take its place; `made` gains the folders it took."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir()
+        made.append(folder)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    fresh = path
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".labelmon-")
+        fresh = Path(name)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        fresh.chmod(0o644)
+    except OSError as error:
+        if fresh != path:
+            fresh.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error  # a full disk names no file
+    return fresh

@@ -38,6 +38,8 @@ LAYERS = (
         "once",
         "samples",
         "generate",
+        "formats",
+        "openslo",
         "web",
         "preflight",
         "explain",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from labelmon.checks import catalogue
+from labelmon.estimators.anomaly import judge
 from labelmon.model import Estimate
 from tests.benchmarks.calibration import annotators, intervals
 
@@ -39,8 +40,11 @@ def test_an_interval_that_is_too_narrow_misses_the_goals() -> None:
 
 def test_one_honest_round_flags_nobody_and_a_bad_one_is_found() -> None:
     rng = np.random.default_rng(3)
-    errors = rng.binomial(annotators.AUDITS, annotators.HONEST["beta, 2 points"](rng))
+    errors = rng.binomial(annotators.AUDITS, annotators.HONEST["beta, 2 points"][0](rng))
 
     assert annotators.flagged(errors) == set()
     errors[7] = 35
     assert annotators.flagged(errors) == {"p7"}
+    # The rounds ask the test itself, which costs a tenth of all that is said of the people.
+    flags = judge(errors.astype(float), np.full(annotators.PEOPLE, float(annotators.AUDITS)))[1]
+    assert [place for place, flag in enumerate(flags) if flag] == [7]

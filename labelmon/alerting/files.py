@@ -15,12 +15,17 @@ RULES_FILE = "rules/labelmon.rules.yml"
 
 def rule_file(rules: Sequence[Rule], alerting: Alerting) -> str:
     """One rule file: a group per check and one for labelmon itself."""
+    return dump({"groups": rule_groups(rules, alerting)})
+
+
+def rule_groups(rules: Sequence[Rule], alerting: Alerting) -> list[dict[str, Any]]:
+    """The groups in Prometheus' own form, which the operator takes over word for word."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for rule in rules:
         name = f"labelmon-{rule.check.name.replace('_', '-')}" if rule.check else "labelmon-self"
         groups.setdefault(name, []).append(as_yaml(rule))
     interval = format_duration(alerting.evaluation_interval)
-    return dump({"groups": [{"name": name, "interval": interval, "rules": rules} for name, rules in groups.items()]})
+    return [{"name": name, "interval": interval, "rules": rules} for name, rules in groups.items()]
 
 
 def as_yaml(rule: Rule) -> dict[str, Any]:

@@ -30,9 +30,9 @@ class Metric(Expr):
     def lines(self) -> list[str]:
         inside = ", ".join(
             (
-                *(f'{label}="{value}"' for label, value in self.matchers),
-                *(f'{label}=~"{"|".join(values)}"' for label, values in self.one_of),
-                *(f'{label}!="{value}"' for label, value in self.none_of),
+                *(f"{label}={quoted(value)}" for label, value in self.matchers),
+                *(f"{label}=~{quoted('|'.join(values))}" for label, values in self.one_of),
+                *(f"{label}!={quoted(value)}" for label, value in self.none_of),
             )
         )
         return [f"{self.name}{{{inside}}}" if inside else self.name]
@@ -131,6 +131,18 @@ class WithOwner(Expr):
             "  )) > bool 0",
             ")",
         ]
+
+
+def quoted(text: str) -> str:
+    r"""A text as PromQL reads it back, whatever is in it.
+
+    Examples
+    --------
+    >>> print(quoted('high, "urgent"'))
+    "high, \"urgent\""
+    """
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 def number(value: float) -> str:

@@ -23,6 +23,17 @@ def alertmanager_config(
     urls: Urls,
 ) -> str:
     """The config as YAML; secrets stay in the files the receivers name."""
+    return dump(alertmanager_document(datasets, receivers, operator, alerting, urls))
+
+
+def alertmanager_document(
+    datasets: Iterable[Dataset],
+    receivers: Mapping[str, Receiver],
+    operator: Owner,
+    alerting: Alerting,
+    urls: Urls,
+) -> dict[str, Any]:
+    """The config as Alertmanager's own keys and values."""
     routes: list[dict[str, Any]] = []
     # About labelmon and its stores: one notification per store, to whoever operates labelmon.
     own = 'sli=~"labelmon|store"'
@@ -39,20 +50,18 @@ def alertmanager_config(
             owner = Owner(team=team, page=page, tickets=tickets)
             routes += _routes(matchers, owner, receivers, alerting, group_by=[naming.PIPELINE, naming.DATASET])
     used = [NULL, *sorted(receivers)]
-    return dump(
-        {
-            "route": {
-                "receiver": NULL,
-                "group_by": [naming.PIPELINE, naming.DATASET],
-                "group_wait": format_duration(alerting.page_group_wait),
-                "group_interval": format_duration(alerting.page_group_interval),
-                "repeat_interval": format_duration(alerting.repeat_interval),
-                "routes": routes,
-            },
-            "inhibit_rules": inhibitions(),
-            "receivers": [_receiver(name, receivers.get(name), urls) for name in used],
-        }
-    )
+    return {
+        "route": {
+            "receiver": NULL,
+            "group_by": [naming.PIPELINE, naming.DATASET],
+            "group_wait": format_duration(alerting.page_group_wait),
+            "group_interval": format_duration(alerting.page_group_interval),
+            "repeat_interval": format_duration(alerting.repeat_interval),
+            "routes": routes,
+        },
+        "inhibit_rules": inhibitions(),
+        "receivers": [_receiver(name, receivers.get(name), urls) for name in used],
+    }
 
 
 def inhibitions() -> list[dict[str, Any]]:

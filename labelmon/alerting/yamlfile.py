@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml
@@ -26,9 +27,26 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(Block, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|"))
 
 
-def dump(document: Any) -> str:
-    """`document` with the header; keys in the order given."""
-    body = yaml.dump(
+def dump(document: Any, notes: Sequence[str] = ()) -> str:
+    """`document` below the header and `notes`, a comment line each; keys in the order given."""
+    return f"{HEADER}{_comments(notes)}{_body(document)}"
+
+
+def dump_all(documents: Iterable[Any], notes: Sequence[str] = ()) -> str:
+    """Many documents in one file, each after a `---`."""
+    return f"{HEADER}{_comments(notes)}" + "".join(f"---\n{_body(document)}" for document in documents)
+
+
+def printable(text: str) -> str:
+    """`text` on one line: what would end a comment's line would end the comment, and the rest be read as YAML."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _comments(notes: Sequence[str]) -> str:
+    return "".join(f"# {printable(note)}\n" for note in notes)
+
+
+def _body(document: Any) -> str:
+    return yaml.dump(
         document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000, default_flow_style=False
     )
-    return HEADER + body

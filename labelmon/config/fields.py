@@ -54,7 +54,9 @@ def _flag(text: str) -> bool:
 
 def _url(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
+    # RFC 3986 has no URL with these either; `{{` would be a template in an annotation.
+    strange = any(c.isspace() or not c.isprintable() or c in '{}<>"\\^`|' for c in text)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or strange:
         raise ValueError(text)
     return text.rstrip("/")
 
@@ -84,7 +86,11 @@ SECONDS = replace(
     fits=lambda seconds: seconds <= MOST_SECONDS and seconds == int(seconds),
     limit="a duration of whole seconds, at most 100y",
 )
-URL = Kind(read=_url, wants="an http or https URL", schema={"type": "string", "format": "uri"})
+URL = Kind(
+    read=_url,
+    wants="an http or https URL without spaces, quotes or braces",
+    schema={"type": "string", "format": "uri"},
+)
 DATASET_NAME = Kind(
     read=_matching(NAME),
     wants="a name of a-z, 0-9, _ and -",

@@ -60,6 +60,8 @@ ALERTING_KEYS: dict[str, Kind] = {
     "page_alpha": NUMBER,
     "period": SECONDS,
 }
+# Prometheus and Alertmanager refuse these at zero.
+INTERVALS = ("evaluation_interval", "page_group_interval", "ticket_group_interval", "repeat_interval")
 TIER_KEYS: dict[str, Kind] = {"burn": NUMBER, "long": SECONDS, "short": SECONDS}
 SHORTEST = 4
 # Only these are named in an error: what stands before :// in a mistaken URL may be anything, a password too.
@@ -184,7 +186,9 @@ def read_receivers(reader: Reader, node: Node | None) -> dict[str, Receiver]:
             found[name] = Receiver(name=name, kind=kind, settings={"to": reader.scalar(body, TICKETS, "")})
             continue
         settings: dict[str, object] = {}
-        for key, value in reader.mapping(body, RECEIVER_KEYS[kind]).items():
+        given = reader.mapping(body, RECEIVER_KEYS[kind])
+        hidden = [key for key, value in given.items() if value.hides]
+        for key, value in given.items():
             if key in SECRET_KEYS:
                 settings[key] = _file_reference(reader, value)
             elif key == "url":
@@ -192,11 +196,11 @@ def read_receivers(reader: Reader, node: Node | None) -> dict[str, Receiver]:
             elif key == "require_tls":
                 settings[key] = reader.scalar(value, FLAG, True)
             else:
-                settings[key] = reader.scalar(value, SOME_TEXT, "")
+                settings[key] = reader.scalar(value, NOTICE_TEXT, "")
         missing = [key for key in NEEDED_KEYS[kind] if key not in settings]
         if missing and isinstance(body.value, dict):
             reader.problem(body, f"need {', '.join(missing)}")
-        found[name] = Receiver(name=name, kind=kind, settings=settings)
+        found[name] = Receiver(name=name, kind=kind, settings=settings, from_environment=frozenset(hidden))
     return found
 
 
@@ -205,6 +209,16 @@ def _receiver_name(reader: Reader, name: str, node: Node) -> None:
         reader.problem(node, f"need {LABEL.wants}, got {name!r}")
     if name == "null":
         reader.problem(node, "need another name than null", "alerts that go to nobody end in a receiver of that name")
+
+
+def _notice_text(text: str) -> str:
+    # Alertmanager expands {{ }} when it notifies: a template that does not parse would lose the page, then and there.
+    if not text or not text.isprintable() or text.count("{{") != text.count("}}"):
+        raise ValueError(text)
+    return text
+
+
+NOTICE_TEXT = Kind(read=_notice_text, wants="text on one line, in which every {{ has its }}", schema=SOME_TEXT.schema)
 
 
 def _tickets(text: str) -> str:
@@ -252,14 +266,21 @@ def read_alerting(reader: Reader, node: Node | None) -> Alerting:
         if "profiles" in keys:
             reader.problem(keys["profiles"], "goes with mode: evidence; plain has the windows of the SRE workbook")
         return Alerting(mode=mode, profiles=(workbook(period),), **values)
-    profiles = DEFAULT_ALERTING.profiles
-    if "profiles" in keys:
-        entries = reader.mapping(keys["profiles"], None)
-        read = [_profile(reader, name, entry, period) for name, entry in entries.items()]
-        profiles = tuple(p for p in read if p is not None) or profiles
-        if not entries:
-            reader.problem(keys["profiles"], "need at least one profile")
-    return Alerting(profiles=profiles, **values)
+    profiles = _profiles(reader, keys["profiles"], period) if "profiles" in keys else ()
+    return Alerting(profiles=profiles or DEFAULT_ALERTING.profiles, **values)
+
+
+def _profiles(reader: Reader, node: Node, period: int) -> tuple[Profile, ...]:
+    entries = reader.mapping(node, None)
+    read = [_profile(reader, name, entry, period) for name, entry in entries.items()]
+    found = tuple(profile for profile in read if profile is not None)
+    if not entries:
+        reader.problem(node, "need at least one profile")
+    # Each severity has rules, and tests of them, that are made of its tiers; one with a problem may yet bring them.
+    for severity in ("page", "ticket") if found and len(found) == len(read) else ():
+        if not any(getattr(profile, severity) for profile in found):
+            reader.problem(node, f"need a {severity} tier in at least one profile")
+    return found
 
 
 def _alerting_values(reader: Reader, keys: dict[str, Node]) -> dict[str, Any]:
@@ -274,8 +295,9 @@ def _alerting_values(reader: Reader, keys: dict[str, Node]) -> dict[str, Any]:
         if name in values and not 0 < values[name] < 1:
             reader.problem(keys[name], f"need a chance between 0 and 1, got {keys[name].shown}")
             del values[name]
-    if values.get("evaluation_interval") == 0:
-        reader.problem(keys["evaluation_interval"], "need an interval above 0")
+    for name in INTERVALS:
+        if values.get(name) == 0:
+            reader.problem(keys[name], "need an interval above 0")
     if values.setdefault("period", DEFAULT_ALERTING.period) < HOUR:
         reader.problem(keys["period"], f"need a period of at least 1h, got {keys['period'].shown}")
         values["period"] = DEFAULT_ALERTING.period

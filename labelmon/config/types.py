@@ -11,11 +11,15 @@ from labelmon.model import Alerting, Dataset, Owner, StoreSpec, Urls
 
 @dataclass(frozen=True, kw_only=True)
 class Receiver:
-    """Where notifications go; `settings` holds secrets only as {"file": path}."""
+    """Where notifications go; `settings` holds secrets only as {"file": path}.
+
+    `from_environment` are the settings whose text came out of ${NAME}, which a repository may not be meant to hold.
+    """
 
     name: str
     kind: str
     settings: Mapping[str, object]
+    from_environment: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,14 +26,14 @@ ALIKE = "no predicted class has two labels that are frequent enough to compare"
 class Inside:
     """The labels of one predicted class on both sides, and what was found of them.
 
-    `excess` is their KL without what chance and the usual change add (it may be below 0), in nats; `unit` what one
-    degree of freedom adds to it, twice; `error` its standard error.
+    `kl` is their divergence in nats, `unit` half of what a degree of freedom adds to it by chance alone, and `error`
+    its standard error by chance alone.
     """
 
     predicted: str
     mixes: Mixes
     test: MixTest
-    excess: float
+    kl: float
     unit: float
     error: float
 
@@ -41,6 +41,11 @@ class Inside:
     def rows(self) -> float:
         """Labels of the current period."""
         return float(self.mixes.current.sum())
+
+    @property
+    def excess(self) -> float:
+        """KL without what chance and the usual change add, in nats; may be below 0."""
+        return self.kl - self.test.phi * self.unit * self.test.df
 
 
 def concept_drift(label: str, predicted: str) -> Estimator:
@@ -105,30 +110,43 @@ def _inside(predicted: str, mixes: Mixes) -> Inside | None:
     n, m = float(mixes.current.sum()), float(mixes.baseline.sum())
     sides = [counts @ test.groups + LEAST_PRIOR for counts in (mixes.current, mixes.baseline)]
     p, q = (side / side.sum() for side in sides)
-    unit = test.phi * (1 / n + 1 / m) / 2
-    kl = kl_divergence(p, q) or 0.0
     return Inside(
         predicted=predicted,
         mixes=mixes,
         test=test,
-        excess=kl - unit * test.df,
-        unit=unit,
-        error=kl_error(p, q, n, m) * sqrt(test.phi),
+        kl=kl_divergence(p, q) or 0.0,
+        unit=(1 / n + 1 / m) / 2,
+        error=kl_error(p, q, n, m),
     )
 
 
 def _together(found: list[Inside]) -> Estimate:
     """KL of labels given the prediction: the mean over predicted classes as frequent as they are now.
 
-    A weighted sum of noncentral chi-squares, taken as one of all their degrees of freedom and of their mean unit.
+    A weighted sum of noncentral chi-squares, taken as one with its mean and variance (Satterthwaite): a class that
+    moved counts for more of the variance. That days differ no less than by chance is asked of all classes together:
+    asked of each, those whose days happen to differ less would count for too much, and the interval would be too wide.
+
+    References
+    ----------
+    F. E. Satterthwaite (1946), Biometrics Bulletin 2:110; S. H. Yuan, P. M. Bentler (2010), Br. J. Math. Stat.
+    Psychol. 63:273, for the noncentral case.
     """
     n = sum(one.rows for one in found)
-    df = sum(one.test.df for one in found)
-    by_chance = sum(one.rows / n * one.unit * one.test.df for one in found)
-    excess = sum(one.rows / n * one.excess for one in found)
-    error = sqrt(sum((one.rows / n * one.error) ** 2 for one in found))
-    low, high = true_divergence(max(0.0, excess + by_chance), by_chance / df, df, error)
-    value = max(0.0, excess)
+    share = np.array([one.rows / n for one in found])
+    df = np.array([float(one.test.df) for one in found])
+    by_chance = share * np.array([one.unit for one in found])
+    usual = by_chance * np.array([one.test.dispersion for one in found])
+    phi = max(1.0, float((usual * df).sum() / (by_chance * df).sum()))
+    units = usual if phi > 1 else by_chance
+    kl = share * np.array([one.kl for one in found])
+    beyond = np.maximum(0.0, kl / units - df)
+    spread = units * (df + 2 * beyond)
+    unit = float((units * spread).sum() / spread.sum())
+    nothing, whole = float((units * df).sum()), float(kl.sum())
+    error = sqrt(phi * float((share**2 * np.array([one.error for one in found]) ** 2).sum()))
+    low, high = true_divergence(whole, unit, nothing / unit, error)
+    value = max(0.0, whole - nothing)
     return Estimate(statistic="kl_excess_nats", value=value, low=min(low, value), high=max(high, value), n=n)
 
 

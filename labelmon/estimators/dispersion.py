@@ -16,6 +16,8 @@ CLEARLY = 0.01
 class MixTest:
     """G of two mixes, its degrees of freedom, the overdispersion phi >= 1, and the p-value.
 
+    `dispersion` is phi before it is held to 1.
+
     `by_class` (classes,) are p-values of each class against all others, adjusted for their number, to tell which ones
     moved; a class too rare to be tested by itself has that of all such classes together. `groups` is what `merge_small`
     made of the classes.
@@ -27,6 +29,7 @@ class MixTest:
     p_value: float
     by_class: Array
     groups: Array
+    dispersion: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,7 @@ class Unrest:
     """
 
     phi: float = 1.0
+    raw: float = 1.0
     df: int = 0
     slope: float = 0.0
     evenness: float = 1.0
@@ -100,6 +104,7 @@ def mix_test(current: Array, periods: Array, weeks: Array | None = None) -> MixT
         p_value=_tail(g, df, usual, usual.phi),
         by_class=_of_classes(by_group, merged),
         groups=merged,
+        dispersion=usual.raw,
     )
 
 
@@ -161,7 +166,7 @@ def _unrest(tables: list[Array]) -> Unrest:
     shares = everything[everything > 0] / everything.sum()
     each, weights = 1 + slope * shares, 1 - shares
     even = float((weights * each).sum() ** 2 / (weights * each**2).sum() / weights.sum())
-    return Unrest(phi=max(1.0, seen / df), df=df, slope=slope, evenness=even)
+    return Unrest(phi=max(1.0, seen / df), raw=seen / df, df=df, slope=slope, evenness=even)
 
 
 def _tail(g: float, df: int, usual: Unrest, phi: float) -> float:

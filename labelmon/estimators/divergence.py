@@ -74,7 +74,7 @@ def js_error(p: Array, q: Array, n: float, m: float) -> float:
     return sqrt(max(0.0, total))
 
 
-def true_divergence(value: float, unit: float, df: int, error: float) -> tuple[float, float]:
+def true_divergence(value: float, unit: float, df: float, error: float) -> tuple[float, float]:
     """95 % interval of a true divergence from the one of two samples.
 
     Without drift value / unit is chi-square with `df` degrees of freedom, with drift it is noncentral with
@@ -85,7 +85,7 @@ def true_divergence(value: float, unit: float, df: int, error: float) -> tuple[f
     ----------
     value : the samples' divergence, >= 0
     unit : half of what a degree of freedom adds to it in the mean, > 0; (1/n + 1/m) / 2 for KL
-    df : classes - 1, >= 1
+    df : classes - 1, >= 1; any number for a sum over several mixes
     error : the standard error by the delta method, >= 0
 
     References
@@ -102,7 +102,7 @@ def true_divergence(value: float, unit: float, df: int, error: float) -> tuple[f
     return max(0.0, min(low * unit, value)), max(high * unit, value)
 
 
-def _noncentrality(x: float, df: int, p: float) -> float:
+def _noncentrality(x: float, df: float, p: float) -> float:
     """The noncentrality at which a noncentral chi-square is at most x with chance p; 0 where none is that large."""
     from scipy.special import chdtr, chndtrinc  # noqa: PLC0415  heavy, and only here
 

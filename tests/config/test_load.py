@@ -173,6 +173,22 @@ def test_one_mistake_one_problem(tmp_path: Path, change: str, said: str) -> None
             "4 alerting.profiles.x.page[0]: need short",
         ),
         (
+            SMALL + "alerting: {profiles: {x: {page: [{burn: 2, long: 1h, short: 5m}]}}}\n",
+            "4 alerting.profiles: need a ticket tier in at least one profile",
+        ),
+        (
+            SMALL + "alerting: {page_group_interval: 0s}\n",
+            "4 alerting.page_group_interval: need an interval above 0",
+        ),
+        (
+            SMALL + "receivers: {a: {slack: {api_url: {file: f}, channel: '#{{ x'}}}\n",
+            "4 receivers.a.slack.channel: need text on one line, in which every {{ has its }}, got '#{{ x'",
+        ),
+        (
+            SMALL + "urls: {grafana: 'https://g/{{ x }}'}\n",
+            "4 urls.grafana: need an http or https URL without spaces, quotes or braces, got 'https://g/{{ x }}'",
+        ),
+        (
             SMALL + "alerting: {profiles: {x: {page: [{burn: 2, long: 1m, short: 1h}]}}}\n",
             "4 alerting.profiles.x.page[0]: need a short window that is not longer than the long one",
         ),

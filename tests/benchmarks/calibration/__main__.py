@@ -14,7 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from tests.benchmarks.calibration import annotators, audits, behaviour, concept, drift, intervals
 
 # What one seed runs: replicates of each cell, draws, years of twenty datasets, weeks of them, rounds of forty annotators.
-ROUNDS = {"intervals": 200, "audits": 2000, "drift": 1, "concept": 52, "annotators": 300, "behaviour": 300}
+ROUNDS = {"intervals": 200, "audits": 2000, "drift": 1, "concept": 52, "annotators": 1500, "behaviour": 300}
 RUNS = {
     "intervals": intervals.coverages,
     "audits": audits.figures,

@@ -412,7 +412,7 @@ FAMILIES = (
     Family(
         name="concept_drift",
         says="The true divergence of labels given the prediction, a week of n labels of each of two classes, one of them moved",
-        grid={"n": (350, 1400, 7000), "classes": (3, 10), "moved": (0.1, 0.3, 0.6)},
+        grid={"n": (350, 1400, 7000, 28000), "classes": (3, 10), "moved": (0.1, 0.3, 0.6)},
         draw=concept.draw,
     ),
 )
