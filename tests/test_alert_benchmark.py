@@ -326,7 +326,7 @@ def test_the_page_shows_every_cell_of_its_figures() -> None:
 
     assert len({cell.name for cell in grid}) == len(grid)
     assert "| 99 % | 5 | 20x | 15 min (longer) | 15 min (longer) | 15 min (longer) | 15 min (longer) | 123 h |" in text
-    assert "| 95 % | 100 in batches | at the budget | 0.01 (0.02) |" in text
+    assert "| 95 % | 100 in batches | at the budget | 0.010 (0.020) |" in text
     assert text.count("\n| ") == 3 * 2 + len(null_cells()) + 2 * len(delay_cells())
     assert "- 5 an hour: too late" in text
 
