@@ -27,9 +27,10 @@ generate: $(VENV)/.runtime
 check-generated: $(VENV)/.runtime
 	LABELMON_DEMO_FOLDER=demo-data $(BIN)/labelmon generate --config.file labelmon/demo/demo.yaml --check
 
-# Everything too heavy for every run; writes docs/proof.json and docs/proof.md.
+# Everything too heavy for every run; writes docs/proof.json, docs/proof.md and docs/alerts.md.
 prove: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks.prove
+	$(BIN)/python -m tests.benchmarks.alerts.page
 
 # Which figures are older than the code they cover.
 figures: $(VENV)/.dev

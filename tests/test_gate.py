@@ -208,7 +208,7 @@ def status(windows: dict[int, tuple[int, int]], cusums: dict[float, float], inst
     )
 
 
-FEW = {HOUR: (10, 1), 6 * HOUR: (60, 1)}  # burns 5 and .8: no tier holds
+FEW = {HOUR: (10, 2), 6 * HOUR: (60, 2)}  # burns 10 and 1.7: no tier holds
 MANY = {300: (10, 5), HOUR: (100, 40), 6 * HOUR: (600, 40)}  # burns 20 over the last hour, proven
 
 
@@ -229,6 +229,16 @@ MANY = {300: (10, 5), HOUR: (100, 40), 6 * HOUR: (600, 40)}  # burns 20 over the
         ),  # over for a page: no window of its own
         ({3 * DAY: (100, 3)}, {6.0: 1.1, 3.0: 1.1}, Instrument.BOTH, "", ""),  # three days remember for too long
         ({}, {6.0: 1.1, 3.0: 1.1}, Instrument.BOTH, "", ""),  # nothing seen for a day
+        ({HOUR: (50, 6), DAY: (100, 4)}, {6.0: 1.1, 2.0: 1.1}, Instrument.BOTH, "", ""),  # 6 and 2 budgets: not above
+        ({300: (10, 9)}, {6.0: 1.1}, Instrument.BOTH, "e-CUSUM", ""),
+        (
+            {6 * HOUR: (60, 9)},
+            {6.0: 1.05, 2.0: 0.2},
+            Instrument.CUSUM,
+            "e-CUSUM",
+            "",
+        ),  # each severity has its own walks
+        ({6 * HOUR: (60, 9)}, {6.0: 0.2, 2.0: 1.05}, Instrument.CUSUM, "", "e-CUSUM"),
         (MANY, {6.0: 0.5}, Instrument.BOTH, "14.4", ""),
         (MANY, {6.0: 0.5}, Instrument.CUSUM, "", ""),  # too few bad events for windows to page
         ({2 * HOUR: (100, 40), DAY: (600, 100)}, {}, Instrument.CUSUM, "", "3"),  # tickets have their windows

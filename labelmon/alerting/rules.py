@@ -3,8 +3,8 @@
 An error budget alert is material AND proven AND still happening: over the long window the burn rate is above
 the tier's factor (or four events in five are bad, where a factor times the budget could never be reached), the
 evidence that the error exceeds the budget convinces, and the short window agrees or has seen nothing. Or an e-CUSUM has
-decided, and a window that is not long past still burns more than the budget; where bad events are few, pages come from
-it alone.
+decided, and over a window that is not long past it burns as fast as one looks for; where bad events are few, pages come
+from it alone.
 """
 
 from __future__ import annotations
@@ -83,6 +83,15 @@ def recent_windows(alerting: Alerting, severity: Severity) -> tuple[int, ...]:
     return tuple(sorted(found))
 
 
+def material_burn(alerting: Alerting, severity: Severity) -> float:
+    """The burn rate that a recent window must be above while an e-CUSUM has decided: the least that one looks for.
+
+    An e-CUSUM decides for what is nearer, the budget or its burn: at volume it tells 3.3 budgets from 1 in minutes,
+    and counts them as 6. Only what burns like 6 is worth waking somebody.
+    """
+    return min(alerting.burns(severity))
+
+
 def burn_rule(check: Check, severity: Severity, alerting: Alerting, urls: Urls) -> Rule:
     """The error budget alert of an event check: tiers joined by `or`, each profile for whom it suits."""
     profiles: list[Expr] = []
@@ -118,16 +127,22 @@ def _walks(alerting: Alerting) -> bool:
 
 
 def _decided(check: Check, severity: Severity, alerting: Alerting) -> Expr:
-    """An e-CUSUM above its threshold, and a recent window that burns; whichever profile it is."""
+    """An e-CUSUM above its threshold, and a recent window that burns as much; whichever profile it is."""
     mine = ((naming.SLI, check.name),)
     windows = tuple(format_duration(window) for window in recent_windows(alerting, severity))
     burns = tuple(f"{burn:g}" for burn in alerting.burns(severity))
     names = tuple(profile.name for profile in alerting.profiles if tiers_of(profile, severity))
+    recent = ((naming.WINDOW, windows),)
+    burn_rate = Metric(naming.SLO_BURN_RATE, mine, recent)
+    bad = (
+        Compare(burn_rate, ">", material_burn(alerting, severity)),
+        Compare(Metric(naming.SLI_ERROR_RATIO, mine, recent), ">", MOSTLY_BAD),
+    )
     # The burn rate leads, as in a tier: it is the alert's value.
     return Join(
         "and",
         (
-            Compare(Metric(naming.SLO_BURN_RATE, mine, ((naming.WINDOW, windows),)), ">", 1),
+            Join("and", (burn_rate, Join("or", bad))),
             Compare(Metric(naming.SLO_CUSUM, mine, ((naming.BURN, burns),)), ">", 1),
             Metric(naming.SLO_INFO, mine, ((naming.PROFILE, names),)),
         ),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from labelmon import naming
-from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, recent_windows, tiers_of
+from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, material_burn, recent_windows, tiers_of
 from labelmon.durations import format_duration
 from labelmon.estimators.proportion import evidence_nats
 from labelmon.model import Alerting, BurnTier, Instrument, Mode, Profile, Severity
@@ -88,7 +88,9 @@ def _decisions(profile: Profile, severity: Severity, alerting: Alerting) -> Iter
     if not recent or not tiers_of(profile, severity):
         return
     label = f"{profile.name}-{severity.value}-walk"
-    warm, spent = replace(QUIET, burn=1.2, ratio=0.02), replace(QUIET, burn=1.0, ratio=0.02)
+    least = material_burn(alerting, severity)
+    warm, spent = replace(QUIET, burn=round(least * 1.1, 6), ratio=0.02), replace(QUIET, burn=least, ratio=MOSTLY_BAD)
+    flood = replace(QUIET, burn=round(least * 0.6, 6), ratio=0.9)
     quiet = dict.fromkeys(profile.windows, QUIET)
     for burn, window in zip(alerting.burns(severity), (recent[0], recent[-1]), strict=False):
         walked = {b: 1.05 if b == burn else 0.2 for b in (*alerting.page_burns, *alerting.ticket_burns)}
@@ -100,6 +102,7 @@ def _decisions(profile: Profile, severity: Severity, alerting: Alerting) -> Iter
             instrument=Instrument.CUSUM,
         )
         yield decided
+        yield replace(decided, name=f"{label}-{burn:g}-mostly-bad", windows={**quiet, window: flood})
         yield replace(decided, name=f"{label}-{burn:g}-at-its-threshold", cusums={**walked, burn: 1.0})
         yield replace(decided, name=f"{label}-{burn:g}-beside-windows", instrument=Instrument.BOTH)
         yield replace(decided, name=f"{label}-{burn:g}-for-others", profile=OTHERS)
@@ -123,17 +126,17 @@ def fires(scenario: Scenario, severity: Severity, alerting: Alerting) -> float |
             holds = min(long.burn, short.burn or 0) > tier.burn
         else:
             proven = (long.evidence or 0) > evidence_needed(alerting, severity)
-            still = tier.short == tier.long or _bad(short, tier) or short.events == 0
+            still = tier.short == tier.long or _bad(short, tier.burn) or short.events == 0
             alone = severity is Severity.PAGE and scenario.instrument is Instrument.CUSUM
-            holds = _bad(long, tier) and proven and still and not alone
+            holds = _bad(long, tier.burn) and proven and still and not alone
         if holds:
             values.append(long.burn)
     decided = any(scenario.cusums.get(burn, 0) > 1 for burn in alerting.burns(severity))
     if tiers and decided and not plain:
-        recent = (seen.burn for window, seen in windows.items() if window in recent_windows(alerting, severity))
-        values += [burn for burn in recent if burn is not None and burn > 1]
+        recent = (seen for window, seen in windows.items() if window in recent_windows(alerting, severity))
+        values += [s.burn for s in recent if s.burn is not None and _bad(s, material_burn(alerting, severity))]
     return max(values, default=None)
 
 
-def _bad(seen: Seen, tier: BurnTier) -> bool:
-    return (seen.burn or 0) > tier.burn or (seen.ratio or 0) > MOSTLY_BAD
+def _bad(seen: Seen, burn: float) -> bool:
+    return (seen.burn or 0) > burn or (seen.ratio or 0) > MOSTLY_BAD

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, recent_windows, tiers_of
+from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, material_burn, recent_windows, tiers_of
 from labelmon.model import (
     Alerting,
     BurnTier,
@@ -40,7 +40,8 @@ def burning(status: SloStatus, severity: Severity, alerting: Alerting) -> Burnin
     alone = walks and severity is Severity.PAGE and status.instrument is Instrument.CUSUM
     tiers = () if alone else burning_tiers(profile, severity, status.windows, alerting)
     recent = recent_windows(alerting, severity) if tiers_of(profile, severity) else ()
-    still = [w for w in status.windows if w.window in recent and w.burn_rate is not None and w.burn_rate > 1]
+    least = material_burn(alerting, severity)
+    still = [w for w in status.windows if w.window in recent and _material(w, least)]
     decided = tuple(
         c for c in (status.cusums if still and walks else ()) if c.burn in alerting.burns(severity) and c.ratio > 1
     )
@@ -63,20 +64,20 @@ def burning_tiers(
     for tier in tiers_of(profile, severity):
         long, short = counted.get(tier.long), counted.get(tier.short)
         if long is not None and short is not None and alerting.mode is Mode.PLAIN:
-            found += [tier] if _above(long, tier) and _above(short, tier) else []
+            found += [tier] if _above(long, tier.burn) and _above(short, tier.burn) else []
             continue
         if long is None or short is None or long.evidence_nats is None:
             continue
         proven = long.evidence_nats > evidence_needed(alerting, severity)
-        still = short.events == 0 or _material(short, tier)
-        if _material(long, tier) and proven and still:
+        still = short.events == 0 or _material(short, tier.burn)
+        if _material(long, tier.burn) and proven and still:
             found.append(tier)
     return tuple(found)
 
 
-def _material(window: WindowCount, tier: BurnTier) -> bool:
-    return _above(window, tier) or (window.error_ratio is not None and window.error_ratio > MOSTLY_BAD)
+def _material(window: WindowCount, burn: float) -> bool:
+    return _above(window, burn) or (window.error_ratio is not None and window.error_ratio > MOSTLY_BAD)
 
 
-def _above(window: WindowCount, tier: BurnTier) -> bool:
-    return window.burn_rate is not None and window.burn_rate > tier.burn
+def _above(window: WindowCount, burn: float) -> bool:
+    return window.burn_rate is not None and window.burn_rate > burn

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 
 from labelmon.alerting.plain import workbook
-from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, recent_windows, tiers_of
+from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, material_burn, recent_windows, tiers_of
 from labelmon.estimators.burn import HYSTERESIS
 from labelmon.estimators.proportion import fewest_events
 from labelmon.model import DAY, Alerting, BurnTier, Profile, Severity
@@ -104,7 +104,11 @@ def judged(stream: Stream, objective: float, effect: float = 1.0, alerting: Aler
             found &= may_page
         recent = set(recent_windows(alerting, severity)) & set(alerting.profiles[0].windows)
         still = np.flatnonzero(_ahead(walked))
-        burning = [_above(windows, window, 1.0, budget, still) for window in sorted(recent)]
+        least = material_burn(alerting, severity)
+        burning = []
+        for window in sorted(recent):
+            n, k = (counts.ravel()[still] for counts in windows.counts(window))
+            burning.append(_material(n, k, budget, least))
         found.ravel()[still[np.logical_or.reduce(burning)]] = True
         held.append(found)
     return Verdict(page=held[0], ticket=held[1])

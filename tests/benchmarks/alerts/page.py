@@ -120,7 +120,7 @@ def _reset_row(cell: Cell, found: Figures) -> list[str]:
 def _null_row(cell: Cell, found: Figures) -> list[str]:
     error = "at the budget" if cell.burn == 1 else f"{cell.burn:g} of the budget"
     counted = [
-        f"{found[f'{rule}_{level}']:.2f} ({found[f'{rule}_{level}_upper']:.2f})"
+        f"{_rate(found[f'{rule}_{level}'])} ({_rate(found[f'{rule}_{level}_upper'])})"
         for level in ("pages", "tickets")
         for rule in ("labelmon", "plain")
     ]
@@ -136,6 +136,10 @@ def _delay(found: Figures, name: str) -> str:
     if median is None:
         return "-" if seen is None else f"{seen:.0%}".replace("%", " %")
     return f"{_hours(median)} ({_hours(p90) if p90 is not None else 'longer'})"
+
+
+def _rate(alerts: float) -> str:
+    return f"{alerts:.3f}" if alerts < 0.1 else f"{alerts:.2f}"
 
 
 def _hours(hours: float) -> str:
