@@ -218,6 +218,58 @@ def backfill(config_file: Path, since: str, only: str | None) -> None:
     click.echo(fill(_load(config_file), _instant(since), only, time.time()))
 
 
+@main.command()
+@_config_file
+@click.option("--since", required=True, metavar="ISO8601", help="Replay from here on.")
+@click.option("--until", metavar="ISO8601", help="Replay up to here. Default: now.")
+@click.option("--dataset", "only", help="Only this dataset.")
+@click.option(
+    "--step",
+    metavar="DURATION",
+    help="Evaluate the rules this far apart, or as the ledger's cells are wide where that is more. "
+    "Default: the rules' own evaluation interval.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to print."
+)
+@click.option(
+    "--max-pages",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Exit 1 when a dataset would have had more than N pages within any 30 days.",
+)
+@_reported
+def backtest(
+    config_file: Path,
+    since: str,
+    until: str | None,
+    only: str | None,
+    step: str | None,
+    form: str,
+    max_pages: int | None,
+) -> None:
+    """Replay the alert rules over the ledger's past: how often each would have fired, for how long, when.
+
+    Of what `labelmon backfill` has counted and the daemon has kept; nothing is written. Minutes that are compacted to
+    hours (after a dataset's `lateness`) are evaluated by the hour, and windows below an hour as one. Late rows are in
+    the ledger already, so the past looks tidier than it was.
+    """
+    from labelmon import backtest as past  # noqa: PLC0415
+    from labelmon.checks import catalogue  # noqa: PLC0415
+
+    config, now = _load(config_file), time.time()
+    every = _duration("--step", step) if step else config.alerting.evaluation_interval
+    span = (_instant(since), _instant(until) if until else now)
+    found = past.backtest(config, catalogue(), span, only, every, now)
+    click.echo(past.as_json(found) if form == "json" else past.as_table(found), nl=False)
+    loud = [b for b in found if max_pages is not None and b.pages > max_pages]
+    for b in loud:
+        said = f"{b.dataset}: {b.pages} pages within 30 days, more than --max-pages {max_pages}"
+        click.echo(f"labelmon: {said}", err=True)
+    if loud:
+        sys.exit(1)
+
+
 @main.command("audit-sample")
 @_config_file
 @click.option("--dataset", required=True, help="The dataset to audit.")
@@ -269,6 +321,18 @@ def _load(path: Path) -> Config:
     from labelmon.config import load  # noqa: PLC0415
 
     return load(path)
+
+
+def _duration(option: str, text: str) -> float:
+    from labelmon.durations import parse_duration  # noqa: PLC0415
+
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+    if seconds <= 0:
+        raise UsageError(f"{option}: need a duration above 0, got {text!r}")
+    return seconds
 
 
 def _instant(text: str | None) -> float:

@@ -24,7 +24,7 @@ from labelmon.model import DAY, Dataset
 from labelmon.pseudonyms import Pseudonyms, load_pseudonyms
 from labelmon.sampler import CycleResult, DatasetSampler
 from labelmon.samples import as_json, iso, samples_of
-from labelmon.schedule import Job, Schedule
+from labelmon.schedule import Job, Schedule, max_age
 from labelmon.selfmetrics import SelfMetrics
 from labelmon.stores import Store, open_store
 
@@ -269,8 +269,3 @@ class Daemon:
                     self.ledger.forget(track.state.id, before)
         except LabelmonError as error:
             log.error("ledger retention: %s", error)  # noqa: TRY400
-
-
-def max_age(dataset: Dataset) -> float:
-    """How long a dataset's numbers may be shown without a new cycle: five intervals, at least 10 s."""
-    return max(10.0, 5 * dataset.interval)

@@ -49,6 +49,7 @@ class Point:
     pace: Pace
     keys_scope: Mapping[str, str] = field(default_factory=dict)
     narrowed: bool = True
+    estimated: bool = True  # whether its estimates are asked for, or only where its objective stands
     memo: Memo = field(default_factory=dict)
 
 
@@ -74,7 +75,8 @@ def measure(dataset: Dataset, points: Iterable[Point], now: float, alerting: Ale
                 made[place] = [_error(dataset, point)]
             continue
         start, end = _reach(point, now)
-        made[place] = _estimated(dataset, point, start, end, effects.of(point.check, point.objective))
+        effect = effects.of(point.check, point.objective)
+        made[place] = _estimated(dataset, point, start, end, effect) if point.estimated else []
         effects.note(point.check, point.objective, made[place])
         if point.series.part:
             continue

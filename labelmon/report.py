@@ -30,7 +30,7 @@ def read_all(config: Config, at: float, only: str | None) -> list[Reading]:
     stores = {name: open_store(spec) for name, spec in config.stores.items()}
     pseudonyms = load_pseudonyms(config.pseudonym_keys)
     checks, families = catalogue(), Families()
-    readings = [measure_once(dataset, stores, checks, at, pseudonyms) for dataset in _picked(config, only)]
+    readings = [measure_once(dataset, stores, checks, at, pseudonyms) for dataset in picked(config, only)]
     for reading in readings:
         families.note(reading.dataset.name, reading.measurements, checks)
     return [
@@ -81,7 +81,7 @@ def gate(config: Config, dataset: str, slo: str | None, now: float) -> Gate:
     ------
     UsageError : for an unknown dataset, or a check without an error budget.
     """
-    (watched,) = _picked(config, dataset)
+    (watched,) = picked(config, dataset)
     sampler = DatasetSampler(
         dataset=watched,
         stores={name: open_store(spec) for name, spec in config.stores.items()},
@@ -109,7 +109,7 @@ def backfill(config: Config, since: float, only: str | None, now: float) -> str:
     ledger = open_ledger(config.ledger_url)
     pseudonyms = load_pseudonyms(config.pseudonym_keys, config.path.resolve().parent)
     lines = []
-    for dataset in _picked(config, only):
+    for dataset in picked(config, only):
         sampler = DatasetSampler(
             dataset=dataset,
             stores=stores,
@@ -128,7 +128,13 @@ def backfill(config: Config, since: float, only: str | None, now: float) -> str:
     return "\n".join(lines)
 
 
-def _picked(config: Config, only: str | None) -> list[Dataset]:
+def picked(config: Config, only: str | None) -> list[Dataset]:
+    """All datasets, or `only` one.
+
+    Raises
+    ------
+    UsageError : if it is unknown; says which there are.
+    """
     if only is None:
         return list(config.datasets.values())
     if only not in config.datasets:
