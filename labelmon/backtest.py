@@ -20,7 +20,7 @@ from labelmon.families import Families
 from labelmon.ledger import read_ledger
 from labelmon.measure import Board
 from labelmon.model import DAY, ObjectiveKind, Severity, Urls, scope_label
-from labelmon.replay import Replay, replay_of
+from labelmon.replay import Replay, multiple, replay_of
 from labelmon.report import picked
 from labelmon.samples import iso, measured_samples
 
@@ -62,9 +62,10 @@ class Backtest:
     dataset: str
     since: float
     until: float
-    looks: tuple[tuple[float, float], ...]
+    looks: tuple[tuple[float, int], ...]
     outcomes: tuple[Outcome, ...]
     missing: dict[str, str]
+    off: dict[str, str]
     notes: tuple[str, ...]
 
     @property
@@ -82,8 +83,8 @@ class _Run:
     checks: tuple[Check, ...]
     watches: list[Watch]
     since: float
-    looks: list[tuple[float, float]] = field(default_factory=list)
-    last: float = 0.0
+    step: float
+    looks: list[tuple[float, int]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -95,9 +96,10 @@ class _Run:
         seen = seen_at(at, board.slos, [*samples, *self._adjusted(board, at, families)])
         for watch in self.watches:
             watch.evaluate(seen)
-        if self.last and (not self.looks or self.looks[-1][1] != at - self.last):
-            self.looks.append((self.last, at - self.last))
-        self.last = at
+        grain = self.replay.grain(at)
+        every = grain if grain == DAY else multiple(grain, self.step)
+        if not self.looks or self.looks[-1][1] != every:
+            self.looks.append((at, every))
 
     def _adjusted(self, board: Board, at: float, families: Families) -> Iterator[Sample]:
         testing = [check for check in self.checks if any(s.adjusts for s in check.statistics)]
@@ -129,7 +131,7 @@ def backtest(
         raise UsageError(f"--until: need an instant after --since, {iso(since)}, got {iso(until)}")
     ledger = read_ledger(config.ledger_url)
     try:
-        runs = [_run(replay_of(d, catalogue, ledger, config.alerting), config, since) for d in datasets]
+        runs = [_run(replay_of(d, catalogue, ledger, config.alerting), config, since, step) for d in datasets]
     finally:
         ledger.engine.dispose()
     reaches = {run.name: run.replay.reach for run in runs}
@@ -147,13 +149,14 @@ def backtest(
     return [_told(run, (since, until), config.urls, alone=alone) for run in runs]
 
 
-def _run(replay: Replay, config: Config, since: float) -> _Run:
+def _run(replay: Replay, config: Config, since: float, step: float) -> _Run:
     checks = tuple({target.check.name: target.check for target in replay.targets}.values())
     return _Run(
         replay=replay,
         checks=checks,
         watches=[Watch(alert=alert) for check in checks for alert in alerts_of(check, config.alerting, config.urls)],
         since=max(since, replay.reach or since),
+        step=step,
     )
 
 
@@ -182,6 +185,7 @@ def _told(run: _Run, span: tuple[float, float], urls: Urls, *, alone: bool) -> B
         looks=tuple(run.looks),
         outcomes=tuple(o for watch in run.watches for o in _outcomes(run, watch, until, urls)),
         missing=dict(sorted(replay.missing.items())),
+        off=dict(sorted(replay.off.items())),
         notes=tuple(notes),
     )
 
@@ -246,6 +250,7 @@ def as_json(found: Sequence[Backtest]) -> str:
                     for o in b.outcomes
                 ],
                 "not_replayed": b.missing,
+                "off": b.off,
                 "notes": list(b.notes),
             }
             for b in found
@@ -286,5 +291,6 @@ def as_table(found: Sequence[Backtest]) -> str:
             f"  {b.pages} pages within 30 days at most; {quiet} of {len(b.outcomes)} alerts stayed quiet",
             *(f"  note: {note}" for note in b.notes),
             *(f"  not replayed: {name}: {why}" for name, why in b.missing.items()),
+            *([f"  off, as labelmon explain --dataset {b.dataset} says why: {', '.join(b.off)}"] if b.off else []),
         ]
     return "\n".join([*lines, "", *(f"note: {caveat}" for caveat in CAVEATS)]) + "\n"

@@ -1,7 +1,8 @@
 """A dataset's past, moment by moment, out of the ledger: what its objectives and gauges were as far as cells tell.
 
 A cell is known from its end on, so that nothing is seen before it happened. Where the ledger has compacted cells to
-hours or local days, moments are as far apart, and a window shorter than a cell is one cell: the newest.
+hours or local days, moments are as far apart, and a window shorter than a cell is one cell: the newest. A window
+above a day that begins within a local day begins with the next.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from labelmon.check import Check, EventSlo
 from labelmon.exporter import Sample
 from labelmon.ledger import Ledger, SeriesState
 from labelmon.measure import Board, Memo, Point, measure
-from labelmon.model import DAY, Alerting, Dataset, scope_label
+from labelmon.model import DAY, HOUR, Alerting, Dataset, scope_label
 from labelmon.reading import Target, targets_of
 from labelmon.recount import Pace, floor_to, pace_of
 from labelmon.samples import measured_samples, slo_samples
 from labelmon.schedule import max_age
 from labelmon.stores import Series
 from labelmon.timeline import Timeline, timeline
+
+DESIGN_STANDS = 6 * HOUR  # a design effect is of the objective's whole window, and slow to make
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,8 @@ class Replay:
     pace: Pace
     targets: tuple[Target, ...]
     pasts: dict[str, Past]
-    missing: dict[str, str]  # check -> why nothing of it, or not all, is replayed
+    missing: dict[str, str]  # check -> why nothing of it is replayed
+    off: dict[str, str]  # check -> why it does not run
     profiles: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
@@ -81,46 +85,34 @@ class Replay:
         starts = [past.state.history_start for past in self.pasts.values() if len(past.ends)]
         return min((start for start in starts if start is not None), default=None)
 
-    @property
-    def days_until(self) -> int:
-        """Before this windows reach into cells of local days."""
-        border = self._border("daily_before")
-        widest = max(w for profile in self.alerting.profiles for w in profile.windows)
-        return border + widest if border else 0
-
-    @property
-    def coarse_until(self) -> int:
-        """Before this windows below a day reach into cells of hours."""
-        border = self._border("coarse_before")
-        return border + DAY if border else 0
-
-    def _border(self, name: str) -> int:
-        return max((getattr(p.state, name) or 0 for p in self.pasts.values() if not p.series.part), default=0)
+    def _until(self, border: str) -> int:
+        """Up to when windows below a day reach into the cells before `border`, a watermark of the ledger."""
+        latest = max((getattr(p.state, border) or 0 for p in self.pasts.values() if not p.series.part), default=0)
+        return latest + DAY if latest else 0
 
     def moments(self, since: float, until: float, step: float) -> Iterator[float]:
         """When to look in [since, until]: `step` seconds apart, or as far as the cells are wide where that is more.
 
         Each moment lies `visibility` after a border of cells, so that the newest cell before it counts.
         """
-        fine = _multiple(self.pace.bucket, step)
-        coarse = _multiple(self.pace.coarse, step)
         end = floor_to(since - self.pace.visibility, self.pace.bucket)
         while end + self.pace.visibility <= until:
             if end + self.pace.visibility >= since:
                 yield end + self.pace.visibility
-            if end < self.days_until:
+            grain = self.grain(end + self.pace.visibility)
+            if grain == DAY:
                 start, width = local_days(self.pace.timezone)(end)
                 end = start + width
             else:
-                width = coarse if end < self.coarse_until else fine
+                width = multiple(grain, step)
                 end = floor_to(end, width) + width
 
     def grain(self, at: float) -> int:
         """Seconds of the cells that windows which end around `at` are made of."""
         end = at - self.pace.visibility
-        if end < self.days_until:
+        if end < self._until("daily_before"):
             return DAY
-        return self.pace.coarse if end < self.coarse_until else self.pace.bucket
+        return self.pace.coarse if end < self._until("coarse_before") else self.pace.bucket
 
     def look(self, at: float) -> tuple[Board, list[Sample]]:
         """Where objectives stood at `at`, and the samples of gauges: value, interval, observations, objective."""
@@ -173,6 +165,7 @@ class Replay:
             narrowed=target.narrowed,
             # Of an event check only the objective is asked for; an effect of its sample's design is an estimate.
             estimated=not isinstance(check.slo, EventSlo) or bool(check.slo.design_effect),
+            rest=DESIGN_STANDS if isinstance(check.slo, EventSlo) and not target.series.part else 0,
             memo=past.memo,
         )
 
@@ -191,7 +184,8 @@ def replay_of(dataset: Dataset, catalogue: Sequence[Check], ledger: Ledger, aler
     bucket = bucket_width(alerting.shortest_window)
     windows = [t.objective.window for t in targets if t.objective.window is not None]
     windows += [w for profile in alerting.profiles for w in profile.windows]
-    pasts, missing = {}, {name: f"off: {reason}" for name, reason in off.items()}
+    pasts: dict[str, Past] = {}
+    missing: dict[str, str] = {}
     for target in targets:
         series = target.series
         if series.name in pasts:
@@ -211,6 +205,7 @@ def replay_of(dataset: Dataset, catalogue: Sequence[Check], ledger: Ledger, aler
         targets=tuple(targets),
         pasts=pasts,
         missing=missing,
+        off=dict(off),
     )
 
 
@@ -228,6 +223,6 @@ def _why_missing(series: Series) -> str:
     return "the ledger holds no count of it as it is configured now; run labelmon backfill"
 
 
-def _multiple(width: int, step: float) -> int:
+def multiple(width: int, step: float) -> int:
     """The least multiple of `width` that is not below `step`."""
     return width * max(1, -int(-step // width))
