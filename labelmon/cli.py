@@ -191,17 +191,32 @@ def explain(check: str | None, config_file: Path, dataset: str | None, *, plan: 
 @_config_file
 @click.option("--dataset", required=True, help="The dataset that a rollout touches.")
 @click.option("--slo", metavar="CHECK", help="Only the objectives of this check. Default: all with an error budget.")
+@click.option("--stage", metavar="ROLLOUT", help="Only labels of this rollout stage; needs --budget.")
+@click.option(
+    "--budget", metavar="SHARE", help="The share of the error budget that the stage may spend, such as 0.1 for a tenth."
+)
 @click.option("--at", metavar="ISO8601", help="Judge as of this instant; rows after it do not exist. Default: now.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
 )
 @_reported
-def gate(config_file: Path, dataset: str, slo: str | None, at: str | None, form: str) -> None:
-    """May a rollout go on? Exits with 0 to go, 3 to pause while a budget burns, 4 when nobody can know."""
-    from labelmon.gate import EXIT_CODES  # noqa: PLC0415
-    from labelmon.report import gate as ask  # noqa: PLC0415
+def gate(
+    config_file: Path, dataset: str, slo: str | None, stage: str | None, budget: str | None, at: str | None, form: str
+) -> None:
+    """May a rollout go on? Exits with 0 to go, 3 to pause while a budget burns, 4 when nobody can know.
 
-    found = ask(_load(config_file), dataset, slo, _instant(at))
+    With --stage: whether one stage of the rollout, the value of the labels' role `rollout`, stays within its share of
+    the error budget of all events, whatever the rest of the dataset does.
+    """
+    from labelmon import report  # noqa: PLC0415
+    from labelmon.gate import EXIT_CODES, share_of  # noqa: PLC0415
+
+    if (stage is None) != (budget is None):
+        raise UsageError("--stage and --budget go together: which stage, and the share of the budget it may spend")
+    if stage is None or budget is None:
+        found = report.gate(_load(config_file), dataset, slo, _instant(at))
+    else:
+        found = report.stage_gate(_load(config_file), dataset, slo, stage, share_of(budget), _instant(at))
     click.echo(json.dumps(found.as_json(), indent=2) + "\n" if form == "json" else found.as_text(), nl=False)
     sys.exit(EXIT_CODES[found.verdict])
 

@@ -14,7 +14,7 @@ from labelmon.config import Config
 from labelmon.errors import LabelmonError, UsageError
 from labelmon.exporter import Sample, expose
 from labelmon.families import Families
-from labelmon.gate import Gate, gated, judge
+from labelmon.gate import Gate, gated, judge, judge_stage
 from labelmon.ledger import open_ledger
 from labelmon.model import Dataset, Measurement, State
 from labelmon.once import Reading, measure_once
@@ -22,6 +22,7 @@ from labelmon.pseudonyms import load_pseudonyms
 from labelmon.roles import PERSON_ROLES
 from labelmon.sampler import DatasetSampler
 from labelmon.samples import iso, measured_samples, measurement_json, slo_json, slo_samples
+from labelmon.stages import count_stages, has_stages, stage_checks
 from labelmon.stores import open_store
 
 
@@ -81,19 +82,40 @@ def gate(config: Config, dataset: str, slo: str | None, now: float) -> Gate:
     ------
     UsageError : for an unknown dataset, or a check without an error budget.
     """
+    sampler = _counter(config, dataset, gated(catalogue(), slo))
+    result = sampler.cycle(now)
+    if slo is not None and slo in result.off:
+        raise UsageError(f"--slo: {slo} is off on {dataset}: {result.off[slo]}")
+    return judge(dataset, result.board.slos, config.alerting)
+
+
+def stage_gate(config: Config, dataset: str, slo: str | None, stage: str, share: float, now: float) -> Gate:
+    """The verdict on a stage of a rollout that may spend `share` of the error budget, counted as `gate` does.
+
+    Raises
+    ------
+    UsageError : for an unknown dataset or stage, or a check that is not known by stage.
+    """
+    asked = gated(catalogue(), slo, by_stage=True)
+    sampler = _counter(config, dataset, stage_checks(asked))
+    if not has_stages(sampler.dataset):
+        raise UsageError(f"--stage: the labels of {dataset} map no role rollout, which names a label's stage")
+    if slo is not None and slo in sampler.off:
+        raise UsageError(f"--slo: {slo} is off on {dataset}, or by stage: {sampler.off[slo]}")
+    found = count_stages(sampler, now).statuses(stage, share, config.alerting, [check.name for check in asked])
+    return judge_stage(dataset, stage, share, found, config.alerting)
+
+
+def _counter(config: Config, dataset: str, checks: Sequence[Check]) -> DatasetSampler:
     (watched,) = picked(config, dataset)
-    sampler = DatasetSampler(
+    return DatasetSampler(
         dataset=watched,
         stores={name: open_store(spec) for name, spec in config.stores.items()},
         ledger=open_ledger("sqlite://"),
         pseudonyms=load_pseudonyms(config.pseudonym_keys),
         alerting=config.alerting,
-        catalogue=gated(catalogue(), slo),
+        catalogue=checks,
     )
-    result = sampler.cycle(now)
-    if slo is not None and slo in result.off:
-        raise UsageError(f"--slo: {slo} is off on {dataset}: {result.off[slo]}")
-    return judge(dataset, result.board.slos, config.alerting)
 
 
 def backfill(config: Config, since: float, only: str | None, now: float) -> str:

@@ -219,6 +219,7 @@ def without_numbers_behind() -> list[Alert]:
     return found
 
 
+HASTY = replace(DENSE, page=DENSE.page[:1], ticket=())
 FLIGHTY = replace(DENSE, page=tuple(replace(tier, short=tier.long) for tier in DENSE.page))
 
 
@@ -232,7 +233,7 @@ FLIGHTY = replace(DENSE, page=tuple(replace(tier, short=tier.long) for tier in D
         ("flapping", ruled(keep_firing=DEFAULT_ALERTING.keep_firing + MINUTE)),
         ("flapping", judged_by(replace(DEFAULT_ALERTING, profiles=(FLIGHTY, *DEFAULT_ALERTING.profiles[1:])))),
         ("fault", judged_by(replace(DEFAULT_ALERTING, alpha=1e-12))),
-        ("none_bad", judged_by(replace(DEFAULT_ALERTING, profiles=DEFAULT_ALERTING.profiles[1:]))),
+        ("none_bad", judged_by(replace(DEFAULT_ALERTING, profiles=(HASTY,)))),
     ],
     ids=["no hold", "long hold", "few", "no keep", "long keep", "not still", "hard to convince", "other window"],
 )
