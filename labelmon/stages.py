@@ -26,7 +26,7 @@ from labelmon.estimators.survey import GOOD_SQUARED, WEIGHT_SQUARED
 from labelmon.measure import Point, bounds, measure
 from labelmon.model import Alerting, Dataset, ObjectiveKind, SloStatus
 from labelmon.reading import Target
-from labelmon.roles import UNIT_ROLES
+from labelmon.roles import RELATIONS, UNIT_ROLES
 from labelmon.sampler import DatasetSampler
 from labelmon.stores.series import judges_rules
 from labelmon.timeline import Timeline
@@ -91,10 +91,13 @@ def staged(check: Check) -> Check | None:
         return None
     # Estimates of parts are not asked for, but what tells how the sample was drawn is.
     parts = tuple(part for part in check.parts if UNIT_ROLES & set(part.keys))
+    read = {check.relation, *(part.relation for part in parts if part.relation)}
+    may_miss = {role for relation in read for role in RELATIONS[relation].optional}
+    optional = {role: value for role, value in check.optional.items() if role in may_miss}
     if check.relation == "labels":
-        return replace(check, keys=(*check.keys, ROLE), parts=parts)
+        return replace(check, keys=(*check.keys, ROLE), parts=parts, optional=optional)
     if check.relation in ABOUT_LABELS and check.partner in {"", "labels"}:
-        return replace(check, keys=(*check.keys, PARTNER + ROLE), partner="labels", parts=parts)
+        return replace(check, keys=(*check.keys, PARTNER + ROLE), partner="labels", parts=parts, optional=optional)
     return None
 
 

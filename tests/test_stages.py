@@ -100,7 +100,8 @@ def test_a_stage_that_burns_pauses_while_its_dataset_is_fine(tmp_path: Path) -> 
     (accuracy,) = said["objectives"]
     assert gate(path)[0] == 0
     assert code == 3
-    assert accuracy["because"].startswith("burns 4.25 budgets over 1d")  # 34 / 400 is 4.25 times a fifth of a tenth
+    # 34 of the 98 audits of the last hour are 17.3 times a fifth of a tenth.
+    assert accuracy["because"].startswith("burns 17.3 budgets over 1h (34 of 98 bad")
 
 
 def test_a_larger_share_lets_the_same_stage_go(tmp_path: Path) -> None:
