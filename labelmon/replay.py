@@ -126,7 +126,7 @@ class Replay:
                     sampled[point.check.name] = point.sampled_at or at
         board = measure(self.dataset, points, at, self.alerting)
         for status in board.slos:
-            self.profiles[status.check, status.scope_label] = status.profile
+            self.profiles[status.check, status.scope_label] = status.judged_by
         checks = {point.check.name: point.check for point in points}
         samples = [
             sample
@@ -158,7 +158,7 @@ class Replay:
             history=began,
             failure="",
             sampled_at=sampled_at,
-            profile=self.profiles.get((check.name, scope_label(target.objective.scope)), ""),
+            judged_by=self.profiles.get((check.name, scope_label(target.objective.scope)), ""),
             series=target.series,
             pace=self._pace(target.series, at),
             keys_scope=target.keys_scope,

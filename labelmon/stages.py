@@ -139,7 +139,7 @@ def _points(sampler: DatasetSampler, targets: Sequence[Target]) -> Iterable[Poin
                 history=track.state.history_start,
                 failure=track.failure,
                 sampled_at=track.sampled_at,
-                profile="",
+                judged_by="",
                 series=target.series,
                 pace=sampler.pace_for(target.series),
                 keys_scope=target.keys_scope,

@@ -162,7 +162,7 @@ def test_pages_are_those_of_the_worst_thirty_days(month: Backtest, days: tuple[f
 def test_a_question_that_makes_no_sense_is_the_users_mistake(
     config: Config, span: tuple[float, float], only: str, said: str
 ) -> None:
-    with pytest.raises(UsageError, match="(?s).") as caught:
+    with pytest.raises(UsageError, match=r"(?s).") as caught:
         backtest(config, catalogue(), span, only, 60, NOW)
 
     assert said in str(caught.value)
@@ -186,7 +186,7 @@ def test_the_ledger_is_only_read(config: Config, tmp_path: Path) -> None:
 
     assert content() == before
     ledger = read_ledger(config.ledger_url)
-    with pytest.raises(LedgerError, match="readonly|read-only|query_only|attempt to write"):
+    with pytest.raises(LedgerError, match=r"readonly|read-only|query_only|attempt to write"):
         ledger.forget(1, NOW)
     ledger.engine.dispose()
     with pytest.raises(LedgerError, match="does not exist yet"):

@@ -12,7 +12,7 @@ from functools import partial
 
 from labelmon import naming
 from labelmon.alerting.rules import Rule, any_bad_rule, any_bad_window, burn_rule, threshold_metric, threshold_rule
-from labelmon.alerting.tiers import burning_tiers
+from labelmon.alerting.tiers import burning
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
 from labelmon.durations import format_duration
 from labelmon.exporter import Sample
@@ -124,12 +124,7 @@ def alerts_of(check: Check, alerting: Alerting, urls: Urls) -> list[Alert]:
 
 def _burns(check: Check, severity: Severity, alerting: Alerting, seen: Seen, firing: Collection[str]) -> set[str]:
     del firing
-    profiles = {profile.name: profile for profile in alerting.profiles}
-    return {
-        status.scope_label
-        for status in _judged(check, seen)
-        if status.profile in profiles and burning_tiers(profiles[status.profile], severity, status.windows, alerting)
-    }
+    return {status.scope_label for status in _judged(check, seen) if burning(status, severity, alerting)}
 
 
 def _any_bad(check: Check, alerting: Alerting, seen: Seen, firing: Collection[str]) -> set[str]:
