@@ -210,17 +210,32 @@ def explain(check: str | None, config_file: Path, dataset: str | None, *, plan: 
 @_config_file
 @click.option("--dataset", required=True, help="The dataset that a rollout touches.")
 @click.option("--slo", metavar="CHECK", help="Only the objectives of this check. Default: all with an error budget.")
+@click.option("--stage", metavar="ROLLOUT", help="Only labels of this rollout stage; needs --budget.")
+@click.option(
+    "--budget", metavar="SHARE", help="The share of the error budget that the stage may spend, such as 0.1 for a tenth."
+)
 @click.option("--at", metavar="ISO8601", help="Judge as of this instant; rows after it do not exist. Default: now.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print."
 )
 @_reported
-def gate(config_file: Path, dataset: str, slo: str | None, at: str | None, form: str) -> None:
-    """May a rollout go on? Exits with 0 to go, 3 to pause while a budget burns, 4 when nobody can know."""
-    from labelmon.gate import EXIT_CODES  # noqa: PLC0415
-    from labelmon.report import gate as ask  # noqa: PLC0415
+def gate(
+    config_file: Path, dataset: str, slo: str | None, stage: str | None, budget: str | None, at: str | None, form: str
+) -> None:
+    """May a rollout go on? Exits with 0 to go, 3 to pause while a budget burns, 4 when nobody can know.
 
-    found = ask(_load(config_file), dataset, slo, _instant(at))
+    With --stage: whether one stage of the rollout, the value of the labels' role `rollout`, stays within its share of
+    the error budget of all events, whatever the rest of the dataset does.
+    """
+    from labelmon import report  # noqa: PLC0415
+    from labelmon.gate import EXIT_CODES, share_of  # noqa: PLC0415
+
+    if (stage is None) != (budget is None):
+        raise UsageError("--stage and --budget go together: which stage, and the share of the budget it may spend")
+    if stage is None or budget is None:
+        found = report.gate(_load(config_file), dataset, slo, _instant(at))
+    else:
+        found = report.stage_gate(_load(config_file), dataset, slo, stage, share_of(budget), _instant(at))
     click.echo(json.dumps(found.as_json(), indent=2) + "\n" if form == "json" else found.as_text(), nl=False)
     sys.exit(EXIT_CODES[found.verdict])
 
@@ -235,6 +250,58 @@ def backfill(config_file: Path, since: str, only: str | None) -> None:
     from labelmon.report import backfill as fill  # noqa: PLC0415
 
     click.echo(fill(_load(config_file), _instant(since), only, time.time()))
+
+
+@main.command()
+@_config_file
+@click.option("--since", required=True, metavar="ISO8601", help="Replay from here on.")
+@click.option("--until", metavar="ISO8601", help="Replay up to here. Default: now.")
+@click.option("--dataset", "only", help="Only this dataset.")
+@click.option(
+    "--step",
+    metavar="DURATION",
+    help="Evaluate the rules this far apart, or as the ledger's cells are wide where that is more. "
+    "Default: the rules' own evaluation interval.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True, help="How to print."
+)
+@click.option(
+    "--max-pages",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Exit 1 when a dataset would have had more than N pages within any 30 days.",
+)
+@_reported
+def backtest(
+    config_file: Path,
+    since: str,
+    until: str | None,
+    only: str | None,
+    step: str | None,
+    form: str,
+    max_pages: int | None,
+) -> None:
+    """Replay the alert rules over the ledger's past: how often each would have fired, for how long, when.
+
+    Of what `labelmon backfill` has counted and the daemon has kept; nothing is written. Minutes that are compacted to
+    hours (after a dataset's `lateness`) are evaluated by the hour, and windows below an hour as one. Late rows are in
+    the ledger already, so the past looks tidier than it was.
+    """
+    from labelmon import backtest as past  # noqa: PLC0415
+    from labelmon.checks import catalogue  # noqa: PLC0415
+
+    config, now = _load(config_file), time.time()
+    every = _duration("--step", step) if step else config.alerting.evaluation_interval
+    span = (_instant(since), _instant(until) if until else now)
+    found = past.backtest(config, catalogue(), span, only, every, now)
+    click.echo(past.as_json(found) if form == "json" else past.as_table(found), nl=False)
+    loud = [b for b in found if max_pages is not None and b.pages > max_pages]
+    for b in loud:
+        said = f"{b.dataset}: {b.pages} pages within 30 days, more than --max-pages {max_pages}"
+        click.echo(f"labelmon: {said}", err=True)
+    if loud:
+        sys.exit(1)
 
 
 @main.command("audit-sample")
@@ -288,6 +355,18 @@ def _load(path: Path) -> Config:
     from labelmon.config import load  # noqa: PLC0415
 
     return load(path)
+
+
+def _duration(option: str, text: str) -> float:
+    from labelmon.durations import parse_duration  # noqa: PLC0415
+
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+    if seconds <= 0:
+        raise UsageError(f"{option}: need a duration above 0, got {text!r}")
+    return seconds
 
 
 def _instant(text: str | None) -> float:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from labelmon.alerting.rules import all_rules
@@ -18,14 +18,15 @@ from labelmon.config import Config, load
 from labelmon.errors import ConfigError, LabelmonError, UsageError
 from labelmon.exporter import MOST_SERIES, Fragment, Publisher
 from labelmon.families import Families
-from labelmon.gate import HTTP_CODES, gated, judge
+from labelmon.gate import HTTP_CODES, gated, judge, judge_stage, share_of
 from labelmon.ledger import Ledger, open_ledger
 from labelmon.model import DAY, Dataset
 from labelmon.pseudonyms import Pseudonyms, load_pseudonyms
 from labelmon.sampler import CycleResult, DatasetSampler
 from labelmon.samples import as_json, iso, samples_of
-from labelmon.schedule import Job, Schedule
+from labelmon.schedule import Job, Schedule, max_age
 from labelmon.selfmetrics import SelfMetrics
+from labelmon.stages import Staged, count_stages, has_stages, stage_checks
 from labelmon.stores import Store, open_store
 
 log = logging.getLogger("labelmon.daemon")
@@ -49,6 +50,8 @@ class Daemon:
     selfmetrics: SelfMetrics = field(default_factory=SelfMetrics)
     results: dict[str, CycleResult] = field(default_factory=dict)
     samplers: dict[str, DatasetSampler] = field(default_factory=dict)
+    stagers: dict[str, DatasetSampler] = field(default_factory=dict)  # of datasets whose labels tell their rollout
+    staged: dict[str, Staged] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
     wake: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -137,14 +140,18 @@ class Daemon:
             "not_sampled_yet": waiting,
         }
 
-    def gate(self, dataset: str, slo: str | None) -> tuple[int, dict[str, object]]:
+    def gate(
+        self, dataset: str, slo: str | None, stage: str | None = None, budget: str | None = None
+    ) -> tuple[int, dict[str, object]]:
         """Status code and body of /api/v1/gate/{dataset}; numbers that are too old say nothing."""
         with self.lock:
             watched, result = self.config.datasets.get(dataset), self.results.get(dataset)
-            alerting = self.config.alerting
+            alerting, staged = self.config.alerting, self.staged.get(dataset)
         if watched is None:
             return 404, {"error": f"unknown dataset {dataset!r}", "known": sorted(self.config.datasets)}
         try:
+            if stage is not None or budget is not None:
+                return self._stage_gate(watched, slo, stage or "", budget or "", staged)
             asked = {check.name for check in gated(self.catalogue, slo)}
         except UsageError as error:
             return 400, {"error": str(error).removeprefix("--")}
@@ -153,6 +160,31 @@ class Daemon:
         found = judge(dataset, statuses, alerting)
         body = found.as_json() | {"at": iso(result.at) if result is not None else None}
         return HTTP_CODES[found.verdict], body
+
+    def _stage_gate(
+        self, watched: Dataset, slo: str | None, stage: str, budget: str, staged: Staged | None
+    ) -> tuple[int, dict[str, object]]:
+        """As `gate`, of one rollout stage.
+
+        Raises
+        ------
+        UsageError : for a question that makes no sense.
+        """
+        if not stage or not budget:
+            raise UsageError("stage and budget go together: which stage, and the share of the budget it may spend")
+        share, alerting = share_of(budget), self.config.alerting
+        asked = [check.name for check in gated(self.catalogue, slo, by_stage=True)]
+        if not has_stages(watched):
+            raise UsageError(f"stage: the labels of {watched.name} map no role rollout")
+        fresh = staged is not None and self.clock() - staged.at <= max_age(watched)
+        if staged is None or not fresh:
+            found = judge_stage(watched.name, stage, share, [], alerting)
+        elif stage not in staged.stages and not staged.failed:
+            return 404, {"error": f"no label of {watched.name} is of stage {stage!r}", "known": list(staged.stages)}
+        else:
+            statuses = staged.statuses(stage, share, alerting, asked)
+            found = judge_stage(watched.name, stage, share, statuses, alerting)
+        return HTTP_CODES[found.verdict], found.as_json() | {"at": iso(staged.at) if staged is not None else None}
 
     def runbooks(self) -> dict[str, str]:
         """The runbook of every alert by file name, as Markdown, with the windows of the current config."""
@@ -166,9 +198,17 @@ class Daemon:
             for gone in set(self.samplers) - set(config.datasets):
                 del self.samplers[gone]
                 self.results.pop(gone, None)
+                self.staged.pop(gone, None)
                 self.publisher.drop(gone)
             for name, dataset in config.datasets.items():
                 self.samplers[name] = self._sampler(config, dataset)
+            self.stagers = {
+                name: replace(
+                    sampler, catalogue=stage_checks(self.catalogue), families=Families(), tracks={}, types={}, late={}
+                )
+                for name, sampler in self.samplers.items()
+                if has_stages(sampler.dataset)
+            }
             self.schedule.slots = {name: spec.max_concurrency for name, spec in config.stores.items()}
             jobs = {
                 name: Job(
@@ -226,6 +266,8 @@ class Daemon:
     def _cycle(self, name: str, sampler: DatasetSampler) -> None:
         try:
             result = sampler.cycle(self.clock())
+            stager = self.stagers.get(name)
+            staged = count_stages(stager, result.at) if stager is not None and stager.targets else None
         except LabelmonError as error:
             log.error("dataset %s: %s", name, error)  # noqa: TRY400  an expected failure needs no trace
             self._crashed(name, sampler, "ledger")
@@ -243,6 +285,8 @@ class Daemon:
             if self.samplers.get(name) is not sampler:
                 return  # reloaded in the meantime: the new sampler speaks
             self.results[name] = result
+            if staged is not None:
+                self.staged[name] = staged
         samples = list(samples_of(result, {check.name: check for check in self.catalogue}))
         self.selfmetrics.note_dropped(name, max(0, len(samples) - MOST_SERIES))
         failed = any(run.reason for run in result.runs)
@@ -255,7 +299,9 @@ class Daemon:
 
     def _crashed(self, name: str, sampler: DatasetSampler, reason: str) -> None:
         self.selfmetrics.note_crash(name, {t.check.name for t in sampler.targets}, reason)
-        sampler.tracks.clear()  # what the ledger holds is the truth, not what the dead cycle left in memory
+        for counting in (sampler, self.stagers.get(name)):
+            if counting is not None:
+                counting.tracks.clear()  # what the ledger holds is the truth, not what the dead cycle left in memory
         self._publish_self()
 
     def _publish_self(self) -> None:
@@ -264,13 +310,8 @@ class Daemon:
     def _prune(self) -> None:
         before = int(self.clock()) - self.config.ledger_retention
         try:
-            for sampler in list(self.samplers.values()):
+            for sampler in [*self.samplers.values(), *self.stagers.values()]:
                 for track in list(sampler.tracks.values()):
                     self.ledger.forget(track.state.id, before)
         except LabelmonError as error:
             log.error("ledger retention: %s", error)  # noqa: TRY400
-
-
-def max_age(dataset: Dataset) -> float:
-    """How long a dataset's numbers may be shown without a new cycle: five intervals, at least 10 s."""
-    return max(10.0, 5 * dataset.interval)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from labelmon import naming
@@ -13,8 +13,9 @@ from labelmon.alerting.tiers import burning
 from labelmon.check import Check, EventSlo
 from labelmon.durations import format_duration
 from labelmon.errors import UsageError
-from labelmon.estimators.proportion import evidence_nats
+from labelmon.estimators.proportion import evidence_nats, sufficiency
 from labelmon.model import Alerting, ObjectiveKind, Severity, SloStatus, State
+from labelmon.stages import StageStatus, staged
 
 
 class Verdict(StrEnum):
@@ -47,11 +48,14 @@ class Gate:
     dataset: str
     verdict: Verdict
     findings: tuple[Finding, ...]
+    stage: str = ""  # of a rollout, that may spend the share `budget` of the dataset's
+    budget: float | None = None
 
     def as_json(self) -> dict[str, object]:
         """The answer of `gate --format json` and of /api/v1/gate/{dataset}."""
         return {
             "dataset": self.dataset,
+            **({"stage": self.stage, "budget": self.budget} if self.stage else {}),
             "verdict": self.verdict.value,
             "objectives": [
                 {
@@ -67,21 +71,27 @@ class Gate:
 
     def as_text(self) -> str:
         """For a build log: the verdict, then a line on each objective."""
-        lines = [f"{self.dataset}: {self.verdict.value}"]
+        stage = f" {self.stage}, {self.budget:g} of the error budget" if self.stage else ""
+        lines = [f"{self.dataset}{stage}: {self.verdict.value}"]
         for f in self.findings:
             scope = "".join(f" {key}={value}" for key, value in sorted(f.scope.items()))
             lines.append(f"  {f.check}{scope}: {f.verdict.value}: {f.because}")
         return "\n".join(lines) + "\n"
 
 
-def gated(checks: Iterable[Check], wanted: str | None) -> list[Check]:
+def gated(checks: Iterable[Check], wanted: str | None, *, by_stage: bool = False) -> list[Check]:
     """The checks that a gate can ask: those with an error budget, or the `wanted` one of them.
 
     Raises
     ------
-    UsageError : if the wanted check is unknown, or has no error budget to burn.
+    UsageError : if the wanted check is unknown, has no error budget to burn, or cannot be told apart `by_stage`.
     """
     able = {check.name: check for check in checks if isinstance(check.slo, EventSlo)}
+    staging = [name for name, check in able.items() if staged(check) is not None]
+    if by_stage and wanted in able and wanted not in staging:
+        raise UsageError(f"--slo: {wanted!r} is not known by stage; those that are: {', '.join(sorted(staging))}")
+    if by_stage and wanted is None:
+        return [able[name] for name in staging]
     if wanted is None:
         return list(able.values())
     if wanted not in able:
@@ -91,7 +101,44 @@ def gated(checks: Iterable[Check], wanted: str | None) -> list[Check]:
 
 def judge(dataset: str, statuses: Iterable[SloStatus], alerting: Alerting) -> Gate:
     """The gate over a dataset's objectives, as they stand; without any, nothing can be known."""
-    findings = tuple(_finding(status, alerting) for status in statuses)
+    return _together(dataset, [_finding(status, alerting) for status in statuses])
+
+
+def judge_stage(dataset: str, stage: str, share: float, found: Iterable[StageStatus], alerting: Alerting) -> Gate:
+    """The gate of one rollout stage that may spend `share` of the error budget; see labelmon.stages for the formula."""
+    gate = _together(dataset, [_stage_finding(one, alerting) for one in found])
+    return replace(gate, stage=stage, budget=share)
+
+
+def share_of(text: str | float) -> float:
+    """A share of an error budget, above 0 and at most 1.
+
+    Raises
+    ------
+    UsageError : for anything else.
+    """
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise UsageError(
+            f"--budget: need the share of the error budget that the stage may spend, in (0, 1], got {text}"
+        )
+    return share
+
+
+def _stage_finding(one: StageStatus, alerting: Alerting) -> Finding:
+    finding = _finding(one.status, alerting)
+    effective = one.seen / (one.status.design_effect or 1.0)
+    state, reason = sufficiency(effective, one.budget, "events of the stage")
+    if finding.verdict is Verdict.GO and state is not State.OK:
+        finding = replace(finding, verdict=Verdict.INSUFFICIENT, because=reason)
+    return replace(finding, numbers={**finding.numbers, "stage_events": one.seen})
+
+
+def _together(dataset: str, found: Iterable[Finding]) -> Gate:
+    findings = tuple(found)
     said = {finding.verdict for finding in findings}
     if Verdict.PAUSE in said:
         verdict = Verdict.PAUSE

@@ -147,6 +147,13 @@ class Ledger:
                 row = connection.execute(select(_SERIES).where(*where)).mappings().one()
         return _state(row)
 
+    def known(self, dataset: str, name: str, definition: str) -> SeriesState | None:
+        """The watermarks of a series, or None where nothing was ever counted; writes nothing."""
+        where = (_SERIES.c.dataset == dataset, _SERIES.c.name == name, _SERIES.c.definition == definition)
+        with self._transaction() as connection:
+            row = connection.execute(select(_SERIES).where(*where)).mappings().first()
+        return None if row is None or row["hot"] is None else _state(row)
+
     def cells(self, series: int, start: int = 0) -> list[Cell]:
         """The cells of a series from `start` on, in order of time."""
         query = (
@@ -229,6 +236,35 @@ def open_ledger(url: str) -> Ledger:
     return _opened(engine)
 
 
+def read_ledger(url: str) -> Ledger:
+    """The ledger at `url` to be read only: whoever writes it makes it, and brings it to the current version.
+
+    Raises
+    ------
+    LedgerError : if there is none, or it is of another version.
+    """
+    parsed = make_url(url)
+    server = parsed.drivername in SCHEMES
+    if not server and not Path(parsed.database or "").is_file():
+        raise LedgerError(f"ledger: {parsed.database} does not exist yet; run labelmon backfill, or the daemon")
+    engine = _postgres(url) if server else create_engine(url, connect_args={"timeout": 30})
+    event.listen(engine, "begin", _read_only)
+    ledger = Ledger(engine=engine)
+    with ledger._transaction() as connection:  # noqa: SLF001
+        version = _version(connection)
+    if version != len(MIGRATIONS):
+        raise LedgerError(
+            f"ledger: schema version {version} is not this labelmon's {len(MIGRATIONS)}; "
+            "only the daemon and labelmon backfill bring a ledger up to date"
+        )
+    return ledger
+
+
+def _read_only(connection: Connection) -> None:
+    server = connection.dialect.name == "postgresql"
+    connection.exec_driver_sql("SET TRANSACTION READ ONLY" if server else "PRAGMA query_only = ON")
+
+
 def _opened(engine: Engine) -> Ledger:
     ledger = Ledger(engine=engine)
     try:
@@ -265,12 +301,9 @@ def _sqlite_pragmas(connection: Any, _record: Any) -> None:
 
 
 def _migrate(connection: Connection) -> None:
-    version = 0
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
-    if inspect(connection).has_table(_META.name):
-        found = connection.execute(select(_META.c.value).where(_META.c.key == "schema_version")).scalar()
-        version = int(found or 0)
+    version = _version(connection)
     if version > len(MIGRATIONS):
         raise LedgerError(
             f"ledger: schema version {version} is newer than this labelmon's {len(MIGRATIONS)}; "
@@ -281,6 +314,12 @@ def _migrate(connection: Connection) -> None:
     if version < len(MIGRATIONS):
         connection.execute(delete(_META).where(_META.c.key == "schema_version"))
         connection.execute(insert(_META).values(key="schema_version", value=str(len(MIGRATIONS))))
+
+
+def _version(connection: Connection) -> int:
+    if not inspect(connection).has_table(_META.name):
+        return 0
+    return int(connection.execute(select(_META.c.value).where(_META.c.key == "schema_version")).scalar() or 0)
 
 
 def _apply(connection: Connection, change: Change) -> None:

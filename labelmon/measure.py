@@ -53,6 +53,8 @@ class Point:
     pace: Pace
     keys_scope: Mapping[str, str] = field(default_factory=dict)
     narrowed: bool = True
+    estimated: bool = True  # whether its estimates are asked for, or only where its objective stands
+    rest: int = 0  # seconds for which estimates stand although counts moved on
     memo: Memo = field(default_factory=dict)
 
 
@@ -78,7 +80,8 @@ def measure(dataset: Dataset, points: Iterable[Point], now: float, alerting: Ale
                 made[place] = [_error(dataset, point)]
             continue
         start, end = _reach(point, now)
-        made[place] = _estimated(dataset, point, start, end, effects.of(point.check, point.objective))
+        effect = effects.of(point.check, point.objective)
+        made[place] = _estimated(dataset, point, start, end, effect) if point.estimated else []
         effects.note(point.check, point.objective, made[place])
         if point.series.part:
             continue
@@ -207,9 +210,9 @@ def _reach(point: Point, now: float) -> tuple[int, int]:
 def _estimated(dataset: Dataset, point: Point, start: int, end: int, design_effect: float | None) -> list[Measurement]:
     assert point.sampled_at is not None  # noqa: S101  callers look first
     series, scope = point.series, scope_label(point.objective.scope)
-    stamp = (point.line.version, start, end)
+    stamp = (floor_to(end, point.rest),) if point.rest else (point.line.version, start, end)
     known = point.memo.get(scope)
-    if series.grain and known and known[0] == stamp:
+    if (series.grain or point.rest) and known and known[0] == stamp:
         return known[1]
     hourly = point.check.history and not point.check.sharp and not series.part
     at = float(end) if hourly else point.sampled_at

@@ -14,7 +14,7 @@ from labelmon.config import Config
 from labelmon.errors import LabelmonError, UsageError
 from labelmon.exporter import Sample, expose
 from labelmon.families import Families
-from labelmon.gate import Gate, gated, judge
+from labelmon.gate import Gate, gated, judge, judge_stage
 from labelmon.ledger import open_ledger
 from labelmon.model import Dataset, Measurement, State
 from labelmon.once import Reading, measure_once
@@ -22,6 +22,7 @@ from labelmon.pseudonyms import load_pseudonyms
 from labelmon.roles import PERSON_ROLES
 from labelmon.sampler import DatasetSampler
 from labelmon.samples import iso, measured_samples, measurement_json, slo_json, slo_samples
+from labelmon.stages import count_stages, has_stages, stage_checks
 from labelmon.stores import open_store
 
 
@@ -30,7 +31,7 @@ def read_all(config: Config, at: float, only: str | None) -> list[Reading]:
     stores = {name: open_store(spec) for name, spec in config.stores.items()}
     pseudonyms = load_pseudonyms(config.pseudonym_keys)
     checks, families = catalogue(), Families()
-    readings = [measure_once(dataset, stores, checks, at, pseudonyms) for dataset in _picked(config, only)]
+    readings = [measure_once(dataset, stores, checks, at, pseudonyms) for dataset in picked(config, only)]
     for reading in readings:
         families.note(reading.dataset.name, reading.measurements, checks)
     return [
@@ -81,19 +82,40 @@ def gate(config: Config, dataset: str, slo: str | None, now: float) -> Gate:
     ------
     UsageError : for an unknown dataset, or a check without an error budget.
     """
-    (watched,) = _picked(config, dataset)
-    sampler = DatasetSampler(
+    sampler = _counter(config, dataset, gated(catalogue(), slo))
+    result = sampler.cycle(now)
+    if slo is not None and slo in result.off:
+        raise UsageError(f"--slo: {slo} is off on {dataset}: {result.off[slo]}")
+    return judge(dataset, result.board.slos, config.alerting)
+
+
+def stage_gate(config: Config, dataset: str, slo: str | None, stage: str, share: float, now: float) -> Gate:
+    """The verdict on a stage of a rollout that may spend `share` of the error budget, counted as `gate` does.
+
+    Raises
+    ------
+    UsageError : for an unknown dataset or stage, or a check that is not known by stage.
+    """
+    asked = gated(catalogue(), slo, by_stage=True)
+    sampler = _counter(config, dataset, stage_checks(asked))
+    if not has_stages(sampler.dataset):
+        raise UsageError(f"--stage: the labels of {dataset} map no role rollout, which names a label's stage")
+    if slo is not None and slo in sampler.off:
+        raise UsageError(f"--slo: {slo} is off on {dataset}, or by stage: {sampler.off[slo]}")
+    found = count_stages(sampler, now).statuses(stage, share, config.alerting, [check.name for check in asked])
+    return judge_stage(dataset, stage, share, found, config.alerting)
+
+
+def _counter(config: Config, dataset: str, checks: Sequence[Check]) -> DatasetSampler:
+    (watched,) = picked(config, dataset)
+    return DatasetSampler(
         dataset=watched,
         stores={name: open_store(spec) for name, spec in config.stores.items()},
         ledger=open_ledger("sqlite://"),
         pseudonyms=load_pseudonyms(config.pseudonym_keys),
         alerting=config.alerting,
-        catalogue=gated(catalogue(), slo),
+        catalogue=checks,
     )
-    result = sampler.cycle(now)
-    if slo is not None and slo in result.off:
-        raise UsageError(f"--slo: {slo} is off on {dataset}: {result.off[slo]}")
-    return judge(dataset, result.board.slos, config.alerting)
 
 
 def backfill(config: Config, since: float, only: str | None, now: float) -> str:
@@ -109,7 +131,7 @@ def backfill(config: Config, since: float, only: str | None, now: float) -> str:
     ledger = open_ledger(config.ledger_url)
     pseudonyms = load_pseudonyms(config.pseudonym_keys, config.path.resolve().parent)
     lines = []
-    for dataset in _picked(config, only):
+    for dataset in picked(config, only):
         sampler = DatasetSampler(
             dataset=dataset,
             stores=stores,
@@ -128,7 +150,13 @@ def backfill(config: Config, since: float, only: str | None, now: float) -> str:
     return "\n".join(lines)
 
 
-def _picked(config: Config, only: str | None) -> list[Dataset]:
+def picked(config: Config, only: str | None) -> list[Dataset]:
+    """All datasets, or `only` one.
+
+    Raises
+    ------
+    UsageError : if it is unknown; says which there are.
+    """
     if only is None:
         return list(config.datasets.values())
     if only not in config.datasets:

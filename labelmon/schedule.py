@@ -7,6 +7,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from labelmon.model import Dataset
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -84,3 +86,8 @@ class Schedule:
     def _push(self, name: str, due: float, beat: float | None = None) -> None:
         self.beats[name] = due if beat is None else beat
         heapq.heappush(self.heap, (due, name))
+
+
+def max_age(dataset: Dataset) -> float:
+    """How long a dataset's numbers may be shown without a new cycle: five intervals, at least 10 s."""
+    return max(10.0, 5 * dataset.interval)

@@ -117,7 +117,9 @@ def test_the_checks_pass_on_a_sound_repository(repository: tuple[Path, str]) -> 
         if tool != "labelmon" and not shutil.which(tool):
             pytest.skip(f"{tool} is missing")
         # All of them pass in tests/alerting, in the minute that takes; here one shows that the line finds them.
-        done = shell(line.replace("tests/*.yml", "tests/LabelAccuracyAnyBad.test.yml"), folder, path, "sqlite:///nowhere.db")
+        done = shell(
+            line.replace("tests/*.yml", "tests/LabelAccuracyAnyBad.test.yml"), folder, path, "sqlite:///nowhere.db"
+        )
         assert done.returncode == 0, (line, done.stdout[-500:], done.stderr)
 
 

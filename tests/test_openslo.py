@@ -189,7 +189,12 @@ def evaluated(promtool: Tool, folder: Path, scope: str, query: str, wanted: list
             {
                 "interval": "1m",
                 "input_series": [{"series": f"{s},{mine}}}", "values": v} for s, v in SERIES.items()]
-                + [{"series": 'labelmon_sli_events{dataset="other",sli="label_latency",scope="",window="5m"}', "values": "9 9 9"}],
+                + [
+                    {
+                        "series": 'labelmon_sli_events{dataset="other",sli="label_latency",scope="",window="5m"}',
+                        "values": "9 9 9",
+                    }
+                ],
                 "promql_expr_test": [
                     {
                         "expr": query,
@@ -209,11 +214,7 @@ def evaluated(promtool: Tool, folder: Path, scope: str, query: str, wanted: list
 @pytest.mark.parametrize("scope", ["within=1h", f"priority={NASTY},within=1d"], ids=["plain", "nasty"])
 def test_good_and_total_follow_the_profile_and_never_mix_windows(promtool: Tool, tmp_path: Path, scope: str) -> None:
     made = exported(tmp_path, NASTY)
-    (document,) = (
-        d
-        for d in slos(made.text).values()
-        if d["metadata"]["displayName"] == f"xray label_latency {scope}"
-    )
+    (document,) = (d for d in slos(made.text).values() if d["metadata"]["displayName"] == f"xray label_latency {scope}")
     queries = sources(document)
 
     total = [("0m", 100.0), ("1m", 0.0), ("2m", 1000.0)]
@@ -242,7 +243,9 @@ def test_every_query_is_promql_and_asks_for_one_objective(promtool: Tool, tmp_pa
 
 def test_names_are_short_distinct_and_stable() -> None:
     long = ("d" * 40, "label-accuracy", "class=" + "x" * 40)
-    names = rfc1123_names([("a-b", "c"), ("a", "b-c"), ("a_b", "c"), ("A b", "c"), ("___",), ("ü",), long, ("plain", "c")])
+    names = rfc1123_names(
+        [("a-b", "c"), ("a", "b-c"), ("a_b", "c"), ("A b", "c"), ("___",), ("ü",), long, ("plain", "c")]
+    )
 
     assert len(set(names.values())) == len(names)
     assert all(NAME.fullmatch(name) for name in names.values())

@@ -24,7 +24,9 @@ class Service(Protocol):
 
     def status(self) -> dict[str, object]: ...
 
-    def gate(self, dataset: str, slo: str | None) -> tuple[int, dict[str, object]]: ...
+    def gate(
+        self, dataset: str, slo: str | None, stage: str | None, budget: str | None
+    ) -> tuple[int, dict[str, object]]: ...
 
     def runbooks(self) -> Mapping[str, str]: ...
 
@@ -75,9 +77,9 @@ def create_app(service: Service, *, lifecycle: bool) -> FastAPI:  # noqa: C901  
         return JSONResponse(service.status())
 
     @app.get("/api/v1/gate/{dataset}")
-    def gate(dataset: str, slo: str | None = None) -> JSONResponse:
-        """May a rollout go on? 200 to go, 503 to pause while a budget burns, 424 when nobody can know."""
-        code, body = service.gate(dataset, slo)
+    def gate(dataset: str, slo: str | None = None, stage: str | None = None, budget: str | None = None) -> JSONResponse:
+        """May a rollout (or a `stage` of it, within its share `budget`) go on? 200 go, 503 pause, 424 nobody knows."""
+        code, body = service.gate(dataset, slo, stage, budget)
         return JSONResponse(body, status_code=code)
 
     @app.get("/runbooks/{name}", response_class=PlainTextResponse)

@@ -73,9 +73,7 @@ def manifest(config: Config) -> dict[str, Any]:
 
 def plain(config: Config) -> dict[str, Any]:
     return yaml.safe_load(
-        alertmanager_config(
-            config.datasets.values(), config.receivers, config.operator, config.alerting, config.urls
-        )
+        alertmanager_config(config.datasets.values(), config.receivers, config.operator, config.alerting, config.urls)
     )
 
 
