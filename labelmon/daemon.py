@@ -167,6 +167,7 @@ class Daemon:
                 del self.samplers[gone]
                 self.results.pop(gone, None)
                 self.publisher.drop(gone)
+                self.publisher.drop(f"{SELF_SOURCE}{gone}")
             for name, dataset in config.datasets.items():
                 self.samplers[name] = self._sampler(config, dataset)
             self.schedule.slots = {name: spec.max_concurrency for name, spec in config.stores.items()}
@@ -251,15 +252,21 @@ class Daemon:
         if failed and all(run.reason for run in result.runs) and known is not None:
             expires = known.expires_at  # nothing new is known: old numbers age on
         self.publisher.put(name, Fragment(samples=tuple(samples[:MOST_SERIES]), expires_at=expires))
-        self._publish_self()
+        self._publish_self(name)
 
     def _crashed(self, name: str, sampler: DatasetSampler, reason: str) -> None:
         self.selfmetrics.note_crash(name, {t.check.name for t in sampler.targets}, reason)
         sampler.tracks.clear()  # what the ledger holds is the truth, not what the dead cycle left in memory
-        self._publish_self()
+        self._publish_self(name)
 
-    def _publish_self(self) -> None:
-        self.publisher.put(SELF_SOURCE, Fragment(samples=self.selfmetrics.samples(), expires_at=float("inf")))
+    def _publish_self(self, dataset: str = "") -> None:
+        """Shows what is said of the process, and of one dataset: the others' part has not changed."""
+        forever = float("inf")
+        self.publisher.put(SELF_SOURCE, Fragment(samples=self.selfmetrics.samples(), expires_at=forever))
+        with self.lock:
+            if dataset in self.samplers:
+                part = Fragment(samples=self.selfmetrics.samples_of(dataset), expires_at=forever)
+                self.publisher.put(f"{SELF_SOURCE}{dataset}", part)
 
     def _prune(self) -> None:
         before = int(self.clock()) - self.config.ledger_retention
