@@ -14,16 +14,16 @@ import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from labelmon.alerting.files import RULES_FILE
+from labelmon.alerting.files import rule_file
+from labelmon.alerting.rules import all_rules
 from labelmon.checks import catalogue
-from labelmon.config import load
+from labelmon.config import Config, load
 from labelmon.durations import parse_duration
-from labelmon.generate import render
 from labelmon.web.access import WebConfig
 from labelmon.web.app import create_app
 from labelmon.web.server import WebServer
 from tests.benchmarks.scale.fleet import Alert, Fleet
-from tests.benchmarks.scale.worlds import config, write_stores
+from tests.benchmarks.scale.worlds import config_text, write_stores
 from tests.e2e.servers import Stage, wait_for
 
 SCRAPE_LIMIT = 10.0  # seconds; Prometheus gives a scrape no more by default
@@ -54,9 +54,9 @@ class Seen:
     alerts: set[Alert] = field(default_factory=set)
 
 
-def rules_of(path: Path) -> str:
-    """The rule file of a config."""
-    return render(catalogue(), load(path))[RULES_FILE]
+def rules_of(config: Config) -> str:
+    """The rule file of a config, as `labelmon generate` writes it."""
+    return rule_file(all_rules(catalogue(), config.alerting, config.urls), config.alerting)
 
 
 def count_rules(text: str) -> int:
@@ -67,11 +67,12 @@ def run(plan: Plan, folder: Path) -> dict[str, Any]:
     """Figures of a run in an empty `folder`."""
     write_stores(folder, time.time())
     path, alone = folder / "labelmon.yaml", folder / "one.yaml"
-    path.write_text(config(folder, plan.datasets, plan.slos, plan.interval, plan.alerting))
-    alone.write_text(config(folder, 1, plan.slos, plan.interval, plan.alerting))
-    text = rules_of(path)
-    (folder / "labelmon.rules.yml").write_text(text)
+    path.write_text(config_text(folder, plan.datasets, plan.slos, plan.interval, plan.alerting))
+    alone.write_text(config_text(folder, 1, plan.slos, plan.interval, plan.alerting))
+    text_alone = rules_of(load(alone))
     with serving(path) as (fleet, port), staged(folder) as stage:
+        text = rules_of(fleet.config)
+        (folder / "labelmon.rules.yml").write_text(text)
         wait_for(lambda: len(fleet.results) == plan.datasets, stage.logs, 600)
         prometheus = stage.prometheus(folder / "labelmon.rules.yml", port, beat=plan.beat)
         began, cpu = time.monotonic(), time.process_time()
@@ -91,8 +92,8 @@ def run(plan: Plan, folder: Path) -> dict[str, Any]:
         "datasets": plan.datasets,
         "slos": slos,
         "rules": count_rules(text),
-        "rules_for_one_dataset": count_rules(rules_of(alone)),
-        "same_rules_for_one_dataset": text == rules_of(alone),
+        "rules_for_one_dataset": count_rules(text_alone),
+        "same_rules_for_one_dataset": text == text_alone,
         "series": int(series),
         "bytes": len(snapshot.text),
         "bytes_gzip": len(snapshot.text_gzip),
@@ -111,6 +112,7 @@ def run(plan: Plan, folder: Path) -> dict[str, Any]:
             "scrape_ms": round(1000 * scrape / slos, 3),
             "evaluation_ms": round(1000 * evaluation / slos, 3),
         },
+        "alerts": sorted(seen.alerts),
         "alerts_expected": len(ought),
         "alerts_firing": len(seen.alerts),
         "alerts_missing": ["/".join(alert) for alert in sorted(ought - seen.alerts)[:10]],

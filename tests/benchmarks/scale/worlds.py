@@ -54,7 +54,7 @@ def burns(index: int) -> bool:
     return index % BURNS_EVERY == 0
 
 
-def config(folder: Path, datasets: int, slos: int, interval: str, alerting: dict[str, str]) -> str:
+def config_text(folder: Path, datasets: int, slos: int, interval: str, alerting: dict[str, str]) -> str:
     """A config in which `datasets` datasets with `slos` objectives each watch the stores in `folder`."""
     stores = [BAD, *(f"quiet{n}" for n in range(QUIET))]
     objectives = dict(list(OBJECTIVES.items())[:slos])
