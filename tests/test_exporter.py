@@ -83,7 +83,9 @@ def test_what_expired_is_gone_and_what_was_dropped_too() -> None:
 
 
 NAMES = ("labelmon_x_ratio", "labelmon_a_ratio", "labelmon_runs", "labelmon_z_timestamp_seconds")
-TEXTS = st.text(alphabet=st.sampled_from('a"\\\n#{} \r\u2028'), max_size=6) | st.just("# HELP a b\n# TYPE a gauge\n# EOF\n")
+TEXTS = st.text(alphabet=st.sampled_from('a"\\\n#{} \r\u2028'), max_size=6) | st.just(
+    "# HELP a b\n# TYPE a gauge\n# EOF\n"
+)
 SERIES = st.tuples(
     st.sampled_from(NAMES),
     TEXTS,
