@@ -35,12 +35,13 @@ def test_a_dataset_is_told_by_itself() -> None:
     own.note(result("a", CheckRun(check="x", corrected=2.0, held=True), CheckRun(check="y", reason="unreachable")))
     own.note_crash("a", ["x"], "ledger")
     own.note(result("b", CheckRun(check="x")))
+    own.note_crash("a", ["x"], "ledger")
     own.note_dropped("a", 7)
 
     found = said(own.samples_of("a"))
 
     assert found == {
-        (naming.CHECK_RUNS, "a", "x"): 3,
+        (naming.CHECK_RUNS, "a", "x"): 4,
         (naming.CHECK_RUNS, "a", "y"): 2,
         (naming.CHECK_LAST_SUCCESS, "a", "x"): NOW,
         (naming.CHECK_COMPUTABLE, "a", "x"): 1,
@@ -53,7 +54,7 @@ def test_a_dataset_is_told_by_itself() -> None:
         (naming.LEDGER_HISTORY_START, "a", "x"): 5,
         (naming.CHECK_FAILURES, "a", "timeout", "y"): 1,
         (naming.CHECK_FAILURES, "a", "unreachable", "y"): 1,
-        (naming.CHECK_FAILURES, "a", "ledger", "x"): 1,
+        (naming.CHECK_FAILURES, "a", "ledger", "x"): 2,
         (naming.SERIES_DROPPED, "a"): 7,
     }
     assert {key[1] for key in said(own.samples_of("b"))} == {"b"}
@@ -74,6 +75,7 @@ def test_what_is_no_longer_watched_is_forgotten() -> None:
 
     assert own.samples_of("a") == ()
     assert own.samples_of("b")
+    assert set(own.checks) == {"b"}
     assert naming.STORE_UP not in {s.name for s in own.samples()}
     own.note(result("a", CheckRun(check="x")))
     assert said(own.samples_of("a"))[naming.CHECK_RUNS, "a", "x"] == 1
