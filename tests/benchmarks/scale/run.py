@@ -49,7 +49,9 @@ class Seen:
     """What Prometheus and the daemon said of themselves while they ran: the worst of everything."""
 
     groups: dict[str, float] = field(default_factory=dict)  # group -> seconds of its slowest evaluation
+    last: dict[str, float] = field(default_factory=dict)  # group -> seconds of its last evaluation
     memory: float = 0.0
+    cpu: float = 0.0  # seconds Prometheus has used since it began
     publish: float = 0.0
     alerts: set[Alert] = field(default_factory=set)
 
@@ -77,11 +79,13 @@ def run(plan: Plan, folder: Path) -> dict[str, Any]:
         prometheus = stage.prometheus(folder / "labelmon.rules.yml", port, beat=plan.beat)
         began, cpu = time.monotonic(), time.process_time()
         seen = watch(fleet, f"http://127.0.0.1:{prometheus}", plan)
-        share = (time.process_time() - cpu) / (time.monotonic() - began)
+        wall = time.monotonic() - began
+        cores = {"daemon_cores": (time.process_time() - cpu) / wall, "prometheus_cores": seen.cpu / wall}
         ask = Asking(f"http://127.0.0.1:{prometheus}")
         snapshot = fleet.publisher.snapshot
         assert snapshot is not None
         scrape = ask.number("max_over_time(scrape_duration_seconds[1h])")
+        last = ask.number("scrape_duration_seconds")
         series = ask.number("max_over_time(scrape_samples_scraped[1h])")
         failed = ask.number("count_over_time(up[1h]) - sum_over_time(up[1h])")
         ought = fleet.alerts()
@@ -99,13 +103,16 @@ def run(plan: Plan, folder: Path) -> dict[str, Any]:
         "bytes_gzip": len(snapshot.text_gzip),
         "scrapes_failed": int(failed),
         "scrape_seconds_max": round(scrape, 2),
+        "scrape_seconds_last": round(last, 2),
         "rule_groups": len(seen.groups),
-        "evaluation_seconds": round(evaluation, 2),
+        "evaluation_seconds_max": round(evaluation, 2),
+        "evaluation_seconds_last": round(sum(seen.last.values()), 2),
         "slowest_group": slowest,
         "slowest_group_share": round(seen.groups[slowest] / seconds, 4),
+        "slowest_group_share_last": round(max(seen.last.values()) / seconds, 4),
         "group_shares": {name: round(took / seconds, 4) for name, took in sorted(seen.groups.items())},
         "prometheus_mb": round(seen.memory / 2**20),
-        "daemon_cores": round(share, 2),
+        **{name: round(used, 2) for name, used in cores.items()},
         "publish_seconds": round(seen.publish, 2),
         "per_slo": {
             "series": round(series / slos, 1),
@@ -171,7 +178,10 @@ class Asking:
             for sample in family.samples:
                 if sample.name == GROUP_DURATION:
                     group = sample.labels["rule_group"].rpartition(";")[2]
+                    seen.last[group] = sample.value
                     seen.groups[group] = max(seen.groups.get(group, 0.0), sample.value)
+                elif sample.name == "process_cpu_seconds_total":
+                    seen.cpu = sample.value
                 elif sample.name == "process_resident_memory_bytes":
                     seen.memory = max(seen.memory, sample.value)
 
