@@ -87,6 +87,7 @@ def run(plan: Plan, folder: Path) -> dict[str, Any]:
         scrape = ask.number("max_over_time(scrape_duration_seconds[1h])")
         last = ask.number("scrape_duration_seconds")
         series = ask.number("max_over_time(scrape_samples_scraped[1h])")
+        memory = ask.number("max_over_time(process_resident_memory_bytes[1h])")
         failed = ask.number("count_over_time(up[1h]) - sum_over_time(up[1h])")
         ought = fleet.alerts()
     seconds = parse_duration(plan.beat)
@@ -112,6 +113,7 @@ def run(plan: Plan, folder: Path) -> dict[str, Any]:
         "slowest_group_share_last": round(max(seen.last.values()) / seconds, 4),
         "group_shares": {name: round(took / seconds, 4) for name, took in sorted(seen.groups.items())},
         "prometheus_mb": round(seen.memory / 2**20),
+        "daemon_mb": round(memory / 2**20),
         **{name: round(used, 2) for name, used in cores.items()},
         "publish_seconds": round(seen.publish, 2),
         "per_slo": {
