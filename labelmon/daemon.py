@@ -200,6 +200,7 @@ class Daemon:
                 self.results.pop(gone, None)
                 self.staged.pop(gone, None)
                 self.publisher.drop(gone)
+                self.publisher.drop(f"{SELF_SOURCE}{gone}")
             for name, dataset in config.datasets.items():
                 self.samplers[name] = self._sampler(config, dataset)
             self.stagers = {
@@ -295,17 +296,23 @@ class Daemon:
         if failed and all(run.reason for run in result.runs) and counted:
             expires = max(counted) + max_age(sampler.dataset)  # nothing new is known: old numbers age on
         self.publisher.put(name, Fragment(samples=tuple(samples[:MOST_SERIES]), expires_at=expires))
-        self._publish_self()
+        self._publish_self(name)
 
     def _crashed(self, name: str, sampler: DatasetSampler, reason: str) -> None:
         self.selfmetrics.note_crash(name, {t.check.name for t in sampler.targets}, reason)
         for counting in (sampler, self.stagers.get(name)):
             if counting is not None:
                 counting.tracks.clear()  # what the ledger holds is the truth, not what the dead cycle left in memory
-        self._publish_self()
+        self._publish_self(name)
 
-    def _publish_self(self) -> None:
-        self.publisher.put(SELF_SOURCE, Fragment(samples=self.selfmetrics.samples(), expires_at=float("inf")))
+    def _publish_self(self, dataset: str = "") -> None:
+        """Shows what is said of the process, and of one dataset: the others' part has not changed."""
+        forever = float("inf")
+        self.publisher.put(SELF_SOURCE, Fragment(samples=self.selfmetrics.samples(), expires_at=forever))
+        with self.lock:
+            if dataset in self.samplers:
+                part = Fragment(samples=self.selfmetrics.samples_of(dataset), expires_at=forever)
+                self.publisher.put(f"{SELF_SOURCE}{dataset}", part)
 
     def _prune(self) -> None:
         before = int(self.clock()) - self.config.ledger_retention

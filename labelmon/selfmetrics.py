@@ -11,14 +11,17 @@ from labelmon import __version__, naming
 from labelmon.exporter import Sample
 from labelmon.sampler import CycleResult
 
+DROPPED = "Series left out because a dataset has too many."
+
 
 @dataclass(kw_only=True)
 class SelfMetrics:
     """Counters of this process and the last word on each check and store; all under one lock."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
+    checks: dict[str, dict[str, None]] = field(default_factory=dict)  # of each dataset, as an ordered set
     runs: dict[tuple[str, str], int] = field(default_factory=dict)
-    failures: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    failures: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)  # by reason
     successes: dict[tuple[str, str], float] = field(default_factory=dict)
     computable: dict[tuple[str, str], bool] = field(default_factory=dict)
     corrected: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -35,11 +38,10 @@ class SelfMetrics:
         name = result.dataset.name
         with self.lock:
             for run in result.runs:
-                slot = (name, run.check)
+                slot = self._slot(name, run.check)
                 self.runs[slot] = self.runs.get(slot, 0) + 1
                 if run.reason:
-                    failed = (*slot, run.reason)
-                    self.failures[failed] = self.failures.get(failed, 0) + 1
+                    self._failed(slot, run.reason)
                 else:
                     self.successes[slot] = result.at
                 self.computable[slot] = not run.reason
@@ -48,11 +50,11 @@ class SelfMetrics:
                 if run.history_start is not None:
                     self.history[slot] = run.history_start
             for check in result.off:
-                self.computable[name, check] = False
+                slot = self._slot(name, check)
+                self.computable[slot] = False
                 # Its last success would look older and older, for as long as nobody wants it.
-                self.successes.pop((name, check), None)
-                for failed in [slot for slot in self.failures if slot[:2] == (name, check)]:
-                    del self.failures[failed]
+                self.successes.pop(slot, None)
+                self.failures.pop(slot, None)
             for store, problem in result.stores.items():
                 self.store_up[store] = not problem
                 if not problem:
@@ -62,9 +64,9 @@ class SelfMetrics:
         """A cycle died of something no check can explain (the ledger, a bug)."""
         with self.lock:
             for check in checks:
-                slot = (dataset, check)
+                slot = self._slot(dataset, check)
                 self.runs[slot] = self.runs.get(slot, 0) + 1
-                self.failures[*slot, reason] = self.failures.get((*slot, reason), 0) + 1
+                self._failed(slot, reason)
 
     def note_reload(self, at: float, *, ok: bool) -> None:
         """The config was loaded, or was refused."""
@@ -98,13 +100,28 @@ class SelfMetrics:
             for by_store in per_store:
                 for store in set(by_store) - there:
                     del by_store[store]
-            for dataset in set(self.dropped) - known:
-                del self.dropped[dataset]
+            per_dataset: tuple[dict[str, Any], ...] = (self.dropped, self.checks)
+            for by_dataset in per_dataset:
+                for dataset in set(by_dataset) - known:
+                    del by_dataset[dataset]
 
     def samples(self) -> tuple[Sample, ...]:
-        """Everything as samples, for one snapshot."""
+        """What is said of the process and its stores, as samples."""
         with self.lock:
             return tuple(self._samples())
+
+    def samples_of(self, dataset: str) -> tuple[Sample, ...]:
+        """What is said of one dataset, as samples; so that what one cycle changes can be shown by itself."""
+        with self.lock:
+            return tuple(self._samples_of(dataset))
+
+    def _slot(self, dataset: str, check: str) -> tuple[str, str]:
+        self.checks.setdefault(dataset, {})[check] = None
+        return dataset, check
+
+    def _failed(self, slot: tuple[str, str], reason: str) -> None:
+        counts = self.failures.setdefault(slot, {})
+        counts[reason] = counts.get(reason, 0) + 1
 
     def _samples(self) -> Iterator[Sample]:
         yield _one(naming.BUILD_INFO, "Which labelmon this is.", {"version": __version__}, 1)
@@ -115,6 +132,15 @@ class SelfMetrics:
             self.reload_ok,
         )
         yield _one(naming.CONFIG_RELOAD_TIME, "When the config was last loaded.", {}, self.reload_at)
+        for store, up in self.store_up.items():
+            yield _one(naming.STORE_UP, "Whether a store answered in the last cycle.", {naming.STORE: store}, up)
+        for store, at in self.store_success.items():
+            yield _one(naming.STORE_LAST_SUCCESS, "When a store last answered.", {naming.STORE: store}, at)
+        if not self.dropped:
+            yield _one(naming.SERIES_DROPPED, DROPPED, {}, 0)
+
+    def _samples_of(self, dataset: str) -> Iterator[Sample]:
+        slots = [(dataset, check) for check in self.checks.get(dataset, ())]
         per_check: tuple[tuple[str, str, Mapping[tuple[str, str], float], bool], ...] = (
             (naming.CHECK_RUNS, "Cycles of a check, failed ones included.", self.runs, True),
             (naming.CHECK_LAST_SUCCESS, "When a check last succeeded.", self.successes, False),
@@ -139,23 +165,16 @@ class SelfMetrics:
             (naming.LEDGER_HISTORY_START, "From when on counts are known.", self.history, False),
         )
         for name, text, table, counter in per_check:
-            for (dataset, sli), value in table.items():
-                yield _one(name, text, {naming.DATASET: dataset, naming.SLI: sli}, value, counter=counter)
-        for (dataset, sli, reason), count in self.failures.items():
-            labels = {naming.DATASET: dataset, naming.SLI: sli, naming.REASON: reason}
-            yield _one(naming.CHECK_FAILURES, "Failed cycles of a check, by reason.", labels, count, counter=True)
-        for store, up in self.store_up.items():
-            yield _one(naming.STORE_UP, "Whether a store answered in the last cycle.", {naming.STORE: store}, up)
-        for store, at in self.store_success.items():
-            yield _one(naming.STORE_LAST_SUCCESS, "When a store last answered.", {naming.STORE: store}, at)
-        dropped = self.dropped or {"": 0}
-        for dataset, count in dropped.items():
-            yield _one(
-                naming.SERIES_DROPPED,
-                "Series left out because a dataset has too many.",
-                {naming.DATASET: dataset},
-                count,
-            )
+            for slot in slots:
+                if slot in table:
+                    labels = {naming.DATASET: dataset, naming.SLI: slot[1]}
+                    yield _one(name, text, labels, table[slot], counter=counter)
+        for slot in slots:
+            for reason, count in self.failures.get(slot, {}).items():
+                labels = {naming.DATASET: dataset, naming.SLI: slot[1], naming.REASON: reason}
+                yield _one(naming.CHECK_FAILURES, "Failed cycles of a check, by reason.", labels, count, counter=True)
+        if dataset in self.dropped:
+            yield _one(naming.SERIES_DROPPED, DROPPED, {naming.DATASET: dataset}, self.dropped[dataset])
 
 
 def _one(name: str, text: str, labels: Mapping[str, str], value: float, *, counter: bool = False) -> Sample:

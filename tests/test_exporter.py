@@ -7,6 +7,8 @@ import shutil
 import subprocess
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
@@ -78,6 +80,55 @@ def test_what_expired_is_gone_and_what_was_dropped_too() -> None:
 
     assert [f'dataset="{d}"' in first for d in "abc"] == [True, True, True]
     assert [f'dataset="{d}"' in second for d in "abc"] == [False, True, False]
+
+
+NAMES = ("labelmon_x_ratio", "labelmon_a_ratio", "labelmon_runs", "labelmon_z_timestamp_seconds")
+TEXTS = st.text(alphabet=st.sampled_from('a"\\\n#{} \r\u2028'), max_size=6) | st.just(
+    "# HELP a b\n# TYPE a gauge\n# EOF\n"
+)
+SERIES = st.tuples(
+    st.sampled_from(NAMES),
+    TEXTS,
+    st.floats(allow_nan=True, allow_infinity=True) | st.integers(-(2**60), 2**60).map(float),
+)
+
+
+@given(st.dictionaries(st.sampled_from("abcde"), st.lists(SERIES, max_size=8), max_size=5))
+def test_a_snapshot_joins_what_a_whole_rendering_gives(sources: dict[str, list[tuple[str, str, float]]]) -> None:
+    """Byte by byte, whatever fragments come in and in whatever order: prometheus-client is the oracle."""
+    publisher, whole = Publisher(clock=Clock(), process=False), []
+    for source, series in sources.items():
+        samples = tuple(
+            Sample(
+                name=name,
+                help=f"What {name} is,\nin words.",
+                labels={"dataset": source, "scope": text},
+                value=value,
+                counter=name == "labelmon_runs",
+            )
+            for name, text, value in series
+        )
+        whole.append((source, samples))
+        publisher.put(source, Fragment(samples=(sample(1.0, dataset="gone"),), expires_at=2000.0))
+        publisher.put(source, Fragment(samples=samples, expires_at=2000.0))
+
+    said = publisher.publish()
+
+    wanted = expose([one for _, samples in sorted(whole) for one in samples], 1000.0, process=False)
+    assert said == wanted
+
+
+def test_the_process_speaks_last_and_once() -> None:
+    publisher = Publisher(clock=Clock())
+    for source in "ab":
+        publisher.put(source, Fragment(samples=(sample(1.0, dataset=source),), expires_at=2000.0))
+
+    said = publisher.publish()
+
+    for text in (said.text.decode(), said.openmetrics.decode()):
+        assert text.count("# HELP process_cpu_seconds") == 1
+        assert text.index("process_cpu_seconds") > text.rindex("labelmon_x_ratio")
+    assert said.openmetrics.count(b"# EOF") == 1
 
 
 def test_a_published_snapshot_never_changes() -> None:

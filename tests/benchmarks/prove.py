@@ -104,6 +104,22 @@ PROOFS = (
         ),
     ),
     Proof(
+        name="scale",
+        says="What 1,000 datasets with 12 objectives each, one in twenty of them burning, cost the scrape of one daemon and a real Prometheus with the generated rules on two cores at 60 s: the slowest of all scrapes and evaluations, memory, the cost of one objective, and that exactly the alerts of what burns fire",
+        module="tests.benchmarks.scale",
+        seed=0,
+        n=12_000,
+        arguments=("--datasets", "1000", "--slos", "12"),
+        covers=(
+            "labelmon/alerting",
+            "labelmon/exporter.py",
+            "labelmon/selfmetrics.py",
+            "labelmon/samples.py",
+            "labelmon/daemon.py",
+            "labelmon/web",
+        ),
+    ),
+    Proof(
         name="ledger_size",
         says="Size of the ledger of one dataset with three checks after a year of 1,200 items a day: minutes for two days, hours for a month, days for the rest",
         module="tests.benchmarks.ledger_size",

@@ -84,12 +84,13 @@ class Stage:
         wait_for(lambda: answers(f"http://127.0.0.1:{port}/-/ready"), self.logs)
         return process
 
-    def prometheus(self, rules: Path, target: int, alertmanager: int) -> int:
+    def prometheus(self, rules: Path, target: int, alertmanager: int | None = None, beat: str = "1s") -> int:
         port = free_port()
+        alertmanagers = [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}] if alertmanager else []
         config = {
-            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "global": {"scrape_interval": beat, "scrape_timeout": beat, "evaluation_interval": beat},
             "rule_files": [str(rules)],
-            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}]},
+            "alerting": {"alertmanagers": alertmanagers},
             "scrape_configs": [{"job_name": "labelmon", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}],
         }
         (self.folder / "prometheus.yml").write_text(yaml.safe_dump(config))
