@@ -290,6 +290,12 @@ class Check:
         return self.statistics[0]
 
     @property
+    def sliced(self) -> bool:
+        """Whether a gauge's time slices can be judged each by itself: no history, no other table is asked."""
+        slo = self.slo
+        return isinstance(slo, GaugeSlo) and slo.slice_width != 0 and self.estimate is not None and not self.history
+
+    @property
     def adjusted(self) -> Statistic:
         """The adjusted p-value that a threshold may ask for; StopIteration if the check reports none."""
         return next(s for s in self.statistics if s.adjusts)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labelmon import naming
-from labelmon.check import Check, EventSlo, Moment
+from labelmon.check import Check, EventSlo, GaugeSlo, Moment
 from labelmon.counts import ROWS, Counts
 from labelmon.durations import format_duration
 from labelmon.estimators.burn import budget_remaining, choose_profile, window_count
@@ -26,6 +26,7 @@ from labelmon.model import (
     scope_label,
 )
 from labelmon.recount import Pace, floor_to
+from labelmon.slices import Slices, Tally, slice_width, verdict, whole_slices
 from labelmon.stores import Series
 from labelmon.timeline import Timeline
 
@@ -50,6 +51,8 @@ class Point:
     keys_scope: Mapping[str, str] = field(default_factory=dict)
     narrowed: bool = True
     memo: Memo = field(default_factory=dict)
+    slices: dict[str, Slices] = field(default_factory=dict)
+    recounted: float | None = None  # when older cells were last counted again; None for states, which never are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +85,7 @@ def measure(dataset: Dataset, points: Iterable[Point], now: float, alerting: Ale
             effect = effects.of(point.check, point.objective)
             slos[place] = _event_status(dataset, point, (start, end), alerting, effect)
         else:
-            slos[place] = _gauge_status(dataset, point, point.line.totals(start, end, point.keys_scope)[ROWS])
+            slos[place] = _gauge_status(dataset, point, now)
     return Board(
         measurements=(*(m for _, found in sorted(made.items()) for m in found), *_together(dataset, listed, now)),
         slos=tuple(status for _, status in sorted(slos.items())),
@@ -284,17 +287,55 @@ def _events(point: Point, start: int, end: int) -> tuple[float, float]:
     return totals[ROWS], slo.errors(totals.__getitem__)
 
 
-def _gauge_status(dataset: Dataset, point: Point, rows: float) -> SloStatus:
+def _gauge_status(dataset: Dataset, point: Point, now: float) -> SloStatus:
+    """The budget of a gauge: bad over judged time slices of its window, against the share that may be bad."""
+    tally = _sliced(dataset, point, now)
+    state, reason, left = State.OK, "", None
+    if tally is None:
+        state, reason = State.NOT_COMPUTABLE, "no time slice of it can be judged by itself"
+    elif tally.unseen:
+        # Half a window would be another number, so it waits for the whole.
+        state, reason = State.INSUFFICIENT, f"{tally.unseen} of {tally.slices} time slices wait to be judged"
+    elif not tally.judged:
+        state, reason = State.INSUFFICIENT, f"none of {tally.slices} time slices could be judged"
+    else:
+        left = budget_remaining(tally.judged, tally.bad, point.objective.bad_slices)
     return SloStatus(
         dataset=dataset.name,
         check=point.check.name,
         scope=point.objective.scope,
         objective=point.objective,
-        events=rows,
-        errors=0.0,
-        budget_remaining=None,
-        history=1.0,
-        state=State.OK,
+        events=float(tally.judged) if tally else 0.0,
+        errors=float(tally.bad) if tally else 0.0,
+        budget_remaining=left,
+        history=tally.judged / tally.slices if tally and tally.slices else 0.0,
+        state=state,
+        reason=reason,
+    )
+
+
+def _sliced(dataset: Dataset, point: Point, now: float) -> Tally | None:
+    series, objective, slo = point.series, point.objective, point.check.slo
+    width = slice_width(series, objective)
+    if width is None:
+        return None
+    assert isinstance(slo, GaugeSlo)  # noqa: S101  nothing else has slices
+    start, end = bounds(objective, now, point.pace)
+    if series.is_snapshot:  # a state is known the moment it is sampled
+        end = int(now)
+
+    def judge(low: int, high: int, at: float) -> int:
+        counts = point.line.counts(low, high).where(**point.keys_scope)
+        found = [m.estimate for m in estimates(dataset, series, objective, counts, at)]
+        return verdict(found, slo.statistic, objective)
+
+    slices = point.slices.setdefault(scope_label(objective.scope), Slices())
+    return slices.look(
+        point.line,
+        whole_slices(start, end, width),
+        judge,
+        latest=series.is_snapshot,
+        counted=point.recounted,
     )
 
 

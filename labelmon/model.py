@@ -95,6 +95,7 @@ class Objective:
     `value` is a ratio for TARGET, a number in the statistic's base unit for AT_LEAST and AT_MOST (an age in
     seconds), None for NONE_BAD. `window` is in seconds; None stands for `window: all`. `within` is the limit
     of a deadline check in seconds; `settle` and `overlap` belong to item checks, `settings` are the check's own.
+    `bad_slices` is the share of a gauge's time slices that may be bad.
     """
 
     kind: ObjectiveKind
@@ -104,6 +105,7 @@ class Objective:
     within: float | None = None
     settle: float = float(DAY)
     overlap: int = 2
+    bad_slices: float = 0.05
     settings: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
@@ -314,7 +316,11 @@ class WindowCount:
 
 @dataclass(frozen=True, kw_only=True)
 class SloStatus:
-    """Where one objective stands: its budget over its own window and its alert windows."""
+    """Where one objective stands: its budget over its own window and its alert windows.
+
+    Of a gauge `events` are the judged time slices of the window, `errors` the bad ones and `history` the share that
+    could be judged; its budget is None where none could.
+    """
 
     dataset: str
     check: str

@@ -61,6 +61,11 @@ class Timeline:
             for i in range(first, len(self.starts))
         ]
 
+    def sampled_at(self, place: int) -> float:
+        """When the state in the cell at `place` was sampled; the cell's end where nobody noted it."""
+        lag = self.lags[place]
+        return float(self.starts[place] + self.widths[place]) + (0.0 if np.isnan(lag) else float(lag))
+
     @property
     def newest(self) -> int | None:
         """When the newest cell ends; None without cells."""
