@@ -246,6 +246,7 @@ class Alerting:
     alpha: float = 0.001  # chance that evidence lies, per look: ln(1/alpha) = 6.9 nats
     keep_firing: int = 600
     threshold_hold: int = 300  # a gauge must be past its objective this long
+    threshold_margin: float = 0.1  # and back by this share of it before its alert goes quiet; 0: just back
     stale_after: int = 600  # a store that has not answered for so long is an outage
     gone_after: int = 300
     evaluation_interval: int = 60

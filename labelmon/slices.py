@@ -22,7 +22,7 @@ from labelmon.timeline import Timeline
 WEEK = 7 * DAY
 MONDAY = 4 * DAY  # 1970-01-05
 # After a start every slice of a window is estimated anew; a cycle that did all of them at once would be late.
-MOST_AT_ONCE = 120
+MOST_AT_ONCE = 48
 UNSEEN, NEITHER, GOOD, BAD = range(4)
 
 Judge = Callable[[int, int, float], int]

@@ -89,10 +89,12 @@ class Timeline:
     def counts(self, start: int, end: int) -> Counts:
         """The cells that start in [start, end) as Counts grouped by the series' keys."""
         part = self._within(start, end)
-        rows = [
-            (*self.combos[code], *values)
-            for code, values in zip(self.codes[part], self.values[part].tolist(), strict=True)
-        ]
+        codes = self.codes[part].tolist()
+        if codes and len(set(codes)) == len(codes):  # as in a state's one sample: there is nothing to merge
+            order = sorted(range(len(codes)), key=lambda place: self.combos[codes[place]])
+            keys = [self.combos[codes[place]] for place in order]
+            return Counts.of_groups(self.keys, self.ops, keys, self.values[part][order])
+        rows = [(*self.combos[code], *values) for code, values in zip(codes, self.values[part].tolist(), strict=True)]
         return Counts.of(self.keys, self.ops, rows)
 
     def history(self, start: int, end: int) -> Counts:

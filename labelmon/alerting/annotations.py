@@ -6,7 +6,7 @@ Prometheus must have made of the templates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labelmon import naming
 from labelmon.check import Check, Threshold
@@ -29,6 +29,7 @@ class Blanks:
     windows: str = ""
     events: str = ""
     left: str = ""
+    bad: str = ""
 
 
 def burn_blanks() -> Blanks:
@@ -66,6 +67,22 @@ def gauge_blanks(value: str) -> Blanks:
     )
 
 
+def any_bad_blanks(window: str) -> Blanks:
+    """Templates of an alert on anything bad in `window`: the value is the ratio, the counts are looked up."""
+    selected = f"{_MINE[:-1]}, window=`{window}`}}".replace("`", '"')
+    events, ratio = f"{naming.SLI_EVENTS}{selected}", f"{naming.SLI_ERROR_RATIO}{selected}"
+    # Weighted events may make a bad one less than half a one: something bad is never told as 0.
+    count = f"{{{{ with query (printf `clamp_min(round(max({ratio} * {events})), 1)` {_ARGS} {_ARGS}) }}}}"
+    return replace(
+        gauge_blanks("{{ $value | humanizePercentage }}"),
+        bad=f"{count}{{{{ . | first | value | printf `%.0f` }}}}{{{{ end }}}}",
+        events=(
+            f"{{{{ with query (printf `max({events})` {_ARGS}) }}}}"
+            "{{ . | first | value | printf `%.0f` }}{{ end }}"
+        ),
+    )
+
+
 def burn_annotations(check: Check, severity: Severity, urls: Urls, blanks: Blanks) -> dict[str, str]:
     """Of an error budget alert."""
     pace = "fast" if severity is Severity.PAGE else "steadily"
@@ -86,8 +103,8 @@ def any_bad_annotations(check: Check, window: str, urls: Urls, blanks: Blanks) -
     """Of an objective that allows nothing bad."""
     return {
         "summary": (
-            f"{blanks.dataset}{blanks.scoped}: {check.title.lower()} allows nothing bad, and {blanks.value} of the "
-            f"events of the last {window} are"
+            f"{blanks.dataset}{blanks.scoped}: {check.title.lower()} allows nothing bad, and {blanks.bad} of "
+            f"{blanks.events} events of the last {window} are ({blanks.value})"
         ),
         "description": _told(check),
         **links(check, naming.any_bad_alert(check), urls, blanks),

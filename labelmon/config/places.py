@@ -55,6 +55,7 @@ ALERTING_KEYS: dict[str, Kind] = {
     "ticket_group_wait": SECONDS,
     "ticket_group_interval": SECONDS,
     "repeat_interval": SECONDS,
+    "threshold_margin": NUMBER,
     "alpha": NUMBER,
 }
 TIER_KEYS: dict[str, Kind] = {"burn": NUMBER, "long": SECONDS, "short": SECONDS}
@@ -251,6 +252,10 @@ def read_alerting(reader: Reader, node: Node | None) -> Alerting:
     if "alpha" in values and not 0 < values["alpha"] < 1:
         reader.problem(keys["alpha"], f"need a chance between 0 and 1, got {keys['alpha'].shown}")
         del values["alpha"]
+    if not 0 <= values.get("threshold_margin", 0) < 1:
+        shown = keys["threshold_margin"].shown
+        reader.problem(keys["threshold_margin"], f"need a share of at least 0 and below 1, got {shown}")
+        del values["threshold_margin"]
     if values.get("evaluation_interval") == 0:
         reader.problem(keys["evaluation_interval"], "need an interval above 0")
     profiles = DEFAULT_ALERTING.profiles
