@@ -320,9 +320,10 @@ def _sliced(dataset: Dataset, point: Point, now: float) -> Tally | None:
     if width is None:
         return None
     assert isinstance(slo, GaugeSlo)  # noqa: S101  nothing else has slices
-    start, end = bounds(objective, now, point.pace)
-    if series.is_snapshot:  # a state is known the moment it is sampled
-        end = int(now)
+    assert objective.window is not None  # noqa: S101  nor has `window: all`
+    # A state is known the moment it is sampled; rows need to become visible.
+    end = int(now) if series.is_snapshot else point.pace.window_end(now)
+    span = whole_slices(point.pace.window_start(end, objective.window), end, width)
 
     def judge(low: int, high: int, at: float) -> int:
         counts = point.line.counts(low, high).where(**point.keys_scope)
@@ -330,13 +331,7 @@ def _sliced(dataset: Dataset, point: Point, now: float) -> Tally | None:
         return verdict(found, slo.statistic, objective)
 
     slices = point.slices.setdefault(scope_label(objective.scope), Slices())
-    return slices.look(
-        point.line,
-        whole_slices(start, end, width),
-        judge,
-        latest=series.is_snapshot,
-        counted=point.recounted,
-    )
+    return slices.look(point.line, span, judge, latest=series.is_snapshot, counted=point.recounted)
 
 
 def _unmeasured(dataset: Dataset, point: Point) -> SloStatus:

@@ -146,8 +146,10 @@ def test_an_emptied_state_replaces_the_sample_before_it(world: World) -> None:
 
 def costs_of_a_day(world: World, day: int, *, dear: bool) -> None:
     """60 labels of a day, at 2 each or at a half."""
-    for n in range(60):
-        world.run("INSERT INTO prices VALUES (?, ?, 'x')", iso(day + n * 600), 2.0 if dear else 0.5)
+    rows = [(iso(day + n * 600), 2.0 if dear else 0.5) for n in range(60)]
+    world.db.execute("BEGIN")
+    world.db.executemany("INSERT INTO prices VALUES (?, ?, 'x')", rows)
+    world.db.execute("COMMIT")
 
 
 @pytest.fixture
@@ -166,10 +168,9 @@ def test_a_table_is_judged_by_the_days_own_counts(priced: World) -> None:
     watched = dataset(relations=costs, objectives={"label_cost": (at_most(1.0, window=20 * DAY, bad_slices=0.2),)})
     sampler = priced.sampler(watched)
 
-    first = sampler.cycle(today + 1000.0)
-    for _ in range(900):
-        priced.run("INSERT INTO prices VALUES (?, 1.5, 'x')", iso(today - DAY + 60))
-    late = sampler.cycle(today + 1000.0 + 2 * HOUR)
+    first = sampler.cycle(today + 5.0 * HOUR)
+    priced.run("INSERT INTO prices VALUES (?, 60, 'x')", iso(today - DAY + 60))
+    late = sampler.cycle(today + 5.0 * HOUR + 2 * HOUR)
 
     assert (status(first, "label_cost").events, status(first, "label_cost").errors) == (18, 1)  # 19 whole days, 1 empty
     assert exported(first, BUDGET, "label_cost") == pytest.approx(1 - 1 / 18 / 0.2)
