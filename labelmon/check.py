@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import case
 
 from labelmon.counts import ROWS, Counts, Op
-from labelmon.model import DAY, Cause, Estimate, Severity
+from labelmon.model import DAY, HOUR, Cause, Estimate, Severity
 from labelmon.roles import PERSON_ROLES, RELATIONS
 from labelmon.slo import EventSlo as EventSlo
 from labelmon.slo import GaugeSlo as GaugeSlo
@@ -290,10 +290,12 @@ class Check:
         return self.statistics[0]
 
     @property
-    def sliced(self) -> bool:
-        """Whether a gauge's time slices can be judged each by itself: no history, no other table is asked."""
+    def slice_width(self) -> int | None:
+        """Seconds of a gauge's time slices; None where none can be judged by itself: by history, or by two tables."""
         slo = self.slo
-        return isinstance(slo, GaugeSlo) and slo.slice_width != 0 and self.estimate is not None and not self.history
+        if not isinstance(slo, GaugeSlo) or slo.slice_width == 0 or self.estimate is None or self.history:
+            return None
+        return slo.slice_width or (HOUR if isinstance(self.time, Snapshot) and not self.hourly else DAY)
 
     @property
     def adjusted(self) -> Statistic:

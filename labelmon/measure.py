@@ -26,7 +26,7 @@ from labelmon.model import (
     scope_label,
 )
 from labelmon.recount import Pace, floor_to
-from labelmon.slices import Slices, Tally, slice_width, verdict, whole_slices
+from labelmon.slices import Slices, Tally, verdict, whole_slices
 from labelmon.stores import Series
 from labelmon.timeline import Timeline
 
@@ -316,11 +316,10 @@ def _gauge_status(dataset: Dataset, point: Point, now: float) -> SloStatus:
 
 def _sliced(dataset: Dataset, point: Point, now: float) -> Tally | None:
     series, objective, slo = point.series, point.objective, point.check.slo
-    width = slice_width(series, objective)
-    if width is None:
+    width = point.check.slice_width
+    # `window: all` reaches back to cells that are local days: no hour is left in them, and no day of UTC.
+    if width is None or objective.window is None or not isinstance(slo, GaugeSlo):
         return None
-    assert isinstance(slo, GaugeSlo)  # noqa: S101  nothing else has slices
-    assert objective.window is not None  # noqa: S101  nor has `window: all`
     # A state is known the moment it is sampled; rows need to become visible.
     end = int(now) if series.is_snapshot else point.pace.window_end(now)
     span = whole_slices(point.pace.window_start(end, objective.window), end, width)

@@ -14,9 +14,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from labelmon.check import GaugeSlo
 from labelmon.model import DAY, HOUR, Estimate, Objective, ObjectiveKind, State
-from labelmon.stores import Series
 from labelmon.timeline import Timeline
 
 WEEK = 7 * DAY
@@ -45,20 +43,6 @@ class Tally:
     judged: int
     bad: int
     unseen: int
-
-
-def slice_width(series: Series, objective: Objective) -> int | None:
-    """Seconds of a slice: an hour of a state that is sampled with every cycle, a day of tables and of slow states.
-
-    None where slices would be no estimates of their own: a check that compares a period with what came before it, or
-    that several tables make together; and `window: all`, whose old cells are local days.
-    """
-    check = series.check
-    slo = check.slo
-    if not isinstance(slo, GaugeSlo) or not check.sliced or objective.window is None:
-        return None
-    width = slo.slice_width or (HOUR if series.is_snapshot and series.grain is None else DAY)
-    return width if width <= objective.window else None
 
 
 def whole_slices(start: int, end: int, width: int) -> Span:

@@ -75,8 +75,8 @@ class Threshold:
 class GaugeSlo:
     """A number that must stay on one side: `statistic` at most (or at least) the default, in base units.
 
-    `slice_width` are the seconds of the time slices that its budget counts, where they are not those of
-    labelmon.slices: longer where a day holds too little, and 0 for none at all.
+    `slice_width` are the seconds of the time slices that its budget counts, where they are not an hour of a state and
+    a day of a table: longer where a day holds too little, and 0 for none at all.
     """
 
     statistic: str

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from labelmon.check import GaugeSlo
 from labelmon.checks import catalogue
 from labelmon.model import DAY, HOUR, Measurement, Objective, ObjectiveKind, SloStatus, State, StoreSpec
 from labelmon.once import measure_once
@@ -192,7 +193,17 @@ def test_slices_lie_on_borders_inside_the_window() -> None:
 @pytest.mark.parametrize("check", ["label_drift", "annotator_anomaly", "label_budget"])
 def test_what_no_slice_can_say_has_no_budget(check: str) -> None:
     """A drift compares a period with those before it; two tables together, or a month's first day, are no slice."""
-    assert not CHECKS[check].sliced
+    assert CHECKS[check].slice_width is None
+
+
+def test_a_slice_is_an_hour_of_a_state_and_a_day_of_a_table() -> None:
+    """And a day of a state that is sampled by the hour, a week where a day holds few pairs."""
+    widths = {name: check.slice_width for name, check in CHECKS.items() if isinstance(check.slo, GaugeSlo)}
+
+    assert {name for name, width in widths.items() if width == HOUR} >= {"label_backlog", "label_coverage"}
+    assert {name for name, width in widths.items() if width == DAY} >= {"label_cost", "label_delay", "auto_label"}
+    assert {name for name, width in widths.items() if width == 7 * DAY} >= {"annotator_agreement", "pair_agreement"}
+    assert all(check.slice_width is None for check in CHECKS.values() if check.name not in widths)
 
 
 def test_window_all_has_no_slices(world: World) -> None:

@@ -111,11 +111,14 @@ def any_bad_annotations(check: Check, window: str, urls: Urls, blanks: Blanks) -
     }
 
 
-def threshold_annotations(check: Check, threshold: Threshold, urls: Urls, blanks: Blanks) -> dict[str, str]:
-    """Of a gauge past its objective."""
+def threshold_annotations(
+    check: Check, threshold: Threshold, urls: Urls, blanks: Blanks, margin: float
+) -> dict[str, str]:
+    """Of a gauge past its objective, that fires until it is back by the share `margin`."""
+    until = f" It fires until the value is back by a margin of {margin * 100:g} %." if margin else ""
     return {
         "summary": f"{blanks.dataset}{blanks.scoped}: {check.title.lower()}: {threshold.meaning} ({blanks.value})",
-        "description": _told(check),
+        "description": f"{_told(check)}{until}",
         **links(check, naming.threshold_alert(check), urls, blanks),
     }
 

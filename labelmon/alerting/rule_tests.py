@@ -237,7 +237,7 @@ def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, A
             series.append({"series": _selector(metric, labels), "values": _turning(values, turn, length, age)})
     began, lasting = (
         [
-            _expected_threshold(check, threshold, name, values[late], urls)
+            _expected_threshold(check, threshold, name, values[late], alerting, urls)
             for name, (values, rows, (p_value, _)) in members.items()
             for threshold in slo.thresholds
             if (values[0] == beyond and values[late] != border)
@@ -269,13 +269,13 @@ def _turning(values: tuple[float, float], turn: int, length: int, age: int = 0) 
     return f"{-values[0]!r}+{age}x{turn - 1} {turn * age - values[1]!r}+{age}x{length - turn - 1}"
 
 
-def _expected_threshold(check: Check, threshold: Threshold, name: str, value: float, urls: Urls) -> dict[str, Any]:
+def _expected_threshold(
+    check: Check, threshold: Threshold, name: str, value: float, alerting: Alerting, urls: Urls
+) -> dict[str, Any]:
     shown = _duration(value) if check.statistic(threshold.statistic).in_seconds else f"{value:.4g}"
     labels = {"severity": threshold.severity.value, "dataset": name, "sli": check.name, **OWNER}
-    return {
-        "exp_labels": labels,
-        "exp_annotations": threshold_annotations(check, threshold, urls, _blanks(name, shown)),
-    }
+    annotations = threshold_annotations(check, threshold, urls, _blanks(name, shown), alerting.threshold_margin)
+    return {"exp_labels": labels, "exp_annotations": annotations}
 
 
 def _gone_tests(rule: Rule, alerting: Alerting) -> list[dict[str, Any]]:

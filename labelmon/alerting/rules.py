@@ -168,7 +168,9 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
         hold=alerting.threshold_hold,
         keep_firing=alerting.keep_firing,
         check=check,
-        annotations=threshold_annotations(check, threshold, urls, gauge_blanks(value_template)),
+        annotations=threshold_annotations(
+            check, threshold, urls, gauge_blanks(value_template), alerting.threshold_margin
+        ),
     )
 
 

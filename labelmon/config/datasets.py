@@ -272,7 +272,7 @@ def _objective(reader: Reader, check: Check, node: Node, relations: Mapping[str,
         ("within", deadline, "deadline"),
         ("settle", item, "item"),
         ("overlap", item, "item"),
-        ("bad_slices", check.sliced, "sliced gauge"),
+        ("bad_slices", check.slice_width is not None, "sliced gauge"),
     ):
         if key in keys and not wanted:
             reader.problem(keys[key], f"goes with {what} checks only; {check.name} is none")

@@ -135,7 +135,7 @@ def _objective(check: Check) -> Schema:
                 "within": DURATION.schema,
                 "settle": DURATION.schema,
                 "overlap": WHOLE.schema,
-                "bad_slices": SHARE.schema,
+                **({"bad_slices": SHARE.schema} if check.slice_width else {}),
                 **{s.name: _setting(s) for s in check.settings},
             }
         ),

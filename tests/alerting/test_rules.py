@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ import pytest
 from labelmon import naming
 from labelmon.alerting import rule_tests
 from labelmon.alerting.files import rule_file
-from labelmon.alerting.rules import Rule, all_rules
+from labelmon.alerting.rules import Rule, all_rules, hysteresis
 from labelmon.alerting.runbooks import runbook_pages
+from labelmon.check import Check, GaugeSlo
 from labelmon.checks import catalogue
 from labelmon.model import Urls
 from labelmon.profiles import DEFAULT_ALERTING
@@ -78,6 +81,71 @@ def test_every_alert_on_a_dataset_says_all_it_must() -> None:
             "samples_url",
         }
         assert "$value" in rule.annotations["summary"]
+
+
+GAUGES = [check for check in catalogue() if isinstance(check.slo, GaugeSlo) and check.slo.thresholds]
+
+
+@pytest.mark.parametrize("check", GAUGES, ids=lambda check: check.name)
+def test_an_alert_on_a_gauge_can_go_quiet(check: Check) -> None:
+    """Back by a tenth is on the good side, and where the gauge can get: no ratio is above 1, no age below 0."""
+    slo = check.slo
+    assert isinstance(slo, GaugeSlo)
+    factor, offset = hysteresis(check, 0.1)
+
+    if slo.at_most is not None:
+        assert slo.at_most * factor + offset == pytest.approx(0.9 * slo.at_most)
+        assert slo.at_most >= 0
+    else:
+        assert slo.at_least is not None
+        assert slo.at_least < slo.at_least * factor + offset < 1
+
+
+@pytest.mark.parametrize("limit", [-2.0, -0.1, 0.0, 0.1, 0.95, 1.0, 1.2, 3.0])
+@pytest.mark.parametrize("name", ["label_drift", "label_coverage"])
+def test_a_margin_never_turns_around(promtool: Tool, tmp_path: Path, name: str, limit: float) -> None:
+    """Whatever the limit, a gauge that stays past it stays told, and one that never was past it never is."""
+    (check,) = (c for c in GAUGES if c.name == name)
+    assert isinstance(check.slo, GaugeSlo)
+    bad, good = (limit + 0.01, limit - 0.01) if check.slo.at_most is not None else (limit - 0.01, limit + 0.01)
+    statistic = check.statistic(check.slo.thresholds[0].statistic)
+    rule = next(rule for rule in RULES if rule.check is check)
+    lay_out(tmp_path, [rule], ())
+    values = {
+        naming.gauge(check, statistic): {"bad": bad, "good": good},
+        naming.objective_gauge(check): {"bad": limit, "good": limit},
+        naming.observations(check): {"bad": 500.0, "good": 500.0},
+        naming.DATASET_INFO: {"bad": 1.0, "good": 1.0},
+    }
+    if check.slo.thresholds[0].p_below:
+        values[naming.gauge(check, check.adjusted)] = {"bad": 0.0, "good": 0.0}
+    series = [
+        {"series": f'{metric}{{dataset="{dataset}",job="j"}}', "values": f"{value!r}x60"}
+        for metric, by_dataset in values.items()
+        for dataset, value in by_dataset.items()
+    ]
+    series.append({"series": f'{naming.CONFIG_RELOAD_TIME}{{job="j"}}', "values": "1x60"})
+    asked = {
+        "expr": f'count by (dataset) (ALERTS{{alertname="{rule.alert}", alertstate="firing"}})',
+        "eval_time": "50m",
+        "exp_samples": [{"labels": '{dataset="bad"}', "value": 1}],
+    }
+    document = {
+        "rule_files": ["../labelmon.rules.yml"],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [asked]}],
+    }
+    (tmp_path / "rules" / "tests" / "t.yml").write_text(json.dumps(document))
+
+    tested = promtool("test", "rules", "rules/tests/t.yml", cwd=tmp_path)
+
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_without_a_margin_a_rule_is_a_comparison() -> None:
+    plain = all_rules(catalogue(), replace(DEFAULT_ALERTING, threshold_margin=0.0), URLS)
+
+    assert not any("ALERTS" in str(rule.expr) or "margin" in rule.annotations["description"] for rule in plain)
 
 
 def test_every_alert_has_its_runbook() -> None:
