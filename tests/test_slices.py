@@ -10,12 +10,12 @@ import pytest
 
 from labelmon.check import GaugeSlo
 from labelmon.checks import catalogue
-from labelmon.model import DAY, HOUR, Measurement, Objective, ObjectiveKind, SloStatus, State, StoreSpec
+from labelmon.model import DAY, HOUR, Estimate, Measurement, Objective, ObjectiveKind, SloStatus, State, StoreSpec
 from labelmon.once import measure_once
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.sampler import CycleResult
 from labelmon.samples import samples_of
-from labelmon.slices import whole_slices
+from labelmon.slices import BAD, GOOD, NEITHER, verdict, whole_slices
 from labelmon.stores import open_store
 from tests.world import NOW, World, dataset, iso, relation
 
@@ -194,6 +194,25 @@ def test_slices_lie_on_borders_inside_the_window() -> None:
 def test_what_no_slice_can_say_has_no_budget(check: str) -> None:
     """A drift compares a period with those before it; two tables together, or a month's first day, are no slice."""
     assert CHECKS[check].slice_width is None
+
+
+@pytest.mark.parametrize(
+    ("value", "state", "labels", "said"),
+    [
+        (9.0, State.OK, {}, GOOD),
+        (10.0, State.OK, {}, GOOD),  # at the limit is not past it
+        (11.0, State.OK, {}, BAD),
+        (11.0, State.INSUFFICIENT, {}, NEITHER),
+        (None, State.NOT_COMPUTABLE, {}, NEITHER),
+        (11.0, State.OK, {"class": "x"}, NEITHER),  # of one class, not of the whole
+    ],
+)
+def test_what_is_not_ok_is_neither_good_nor_bad(
+    value: float | None, state: State, labels: dict[str, str], said: int
+) -> None:
+    found = [Estimate(statistic="s", value=value, state=state, labels=labels), Estimate(statistic="other", value=99.0)]
+
+    assert verdict(found, "s", at_most(10.0)) == said
 
 
 def test_a_slice_is_an_hour_of_a_state_and_a_day_of_a_table() -> None:
