@@ -17,7 +17,8 @@ class Cell:
     """Counts of [start, start + width) seconds under `keys`; `values` in the order of the series' columns.
 
     `lag` is how long after the bucket's end its first row became visible, in seconds; None where nobody
-    watched (a first start, a backfill).
+    watched (a first start, a backfill). Of a state it is how long after the bucket's end it was sampled: before it, so
+    at most 0.
     """
 
     start: int
@@ -47,6 +48,11 @@ def cells_of(counts: Counts, width: int, lag_at: float | None = None) -> list[Ce
     return found
 
 
+def nothing(keys: int, ops: Sequence[Op]) -> Cell:
+    """A cell of a state with no rows, under `keys` empty keys; where and when are for the caller to say."""
+    return Cell(start=0, width=0, keys=("",) * keys, values=tuple(0.0 if op is Op.SUM else None for op in ops))
+
+
 def merge_values(ops: Sequence[Op], left: Values, right: Values) -> Values:
     """Two rows of values as one; of LAST columns the right one counts."""
     return tuple(_merge(op, a, b) for op, a, b in zip(ops, left, right, strict=True))
@@ -69,7 +75,8 @@ def compact(
                 for old in [key for key in merged if key[0] == start]:
                     del merged[old]
             last[start] = cell.start
-            merged[slot] = replace(cell, start=start, width=width)
+            later = cell.start + cell.width - start - width
+            merged[slot] = replace(cell, start=start, width=width, lag=None if cell.lag is None else cell.lag + later)
             continue
         known = merged.get(slot)
         merged[slot] = replace(

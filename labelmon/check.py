@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import case
 
 from labelmon.counts import ROWS, Counts, Op
-from labelmon.model import DAY, Calendar, Cause, Estimate, Severity
+from labelmon.model import DAY, HOUR, Calendar, Cause, Estimate, Severity
 from labelmon.roles import PERSON_ROLES, RELATIONS
 from labelmon.slo import EventSlo as EventSlo
 from labelmon.slo import GaugeSlo as GaugeSlo
@@ -293,6 +293,14 @@ class Check:
     def main(self) -> Statistic:
         """The statistic a reader means by the check's name."""
         return self.statistics[0]
+
+    @property
+    def slice_width(self) -> int | None:
+        """Seconds of a gauge's time slices; None where none can be judged by itself: by history, or by two tables."""
+        slo = self.slo
+        if not isinstance(slo, GaugeSlo) or slo.slice_width == 0 or self.estimate is None or self.history:
+            return None
+        return slo.slice_width or (HOUR if isinstance(self.time, Snapshot) and not self.hourly else DAY)
 
     @property
     def adjusted(self) -> Statistic:

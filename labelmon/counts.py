@@ -6,12 +6,14 @@ count `rows`, and the columns a check declares. Each column says how it merges: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 BUCKET = "bucket"
 ROWS = "rows"
@@ -46,6 +48,20 @@ class Counts:
         for column in ops:
             frame[column] = pd.to_numeric(frame[column]).astype("float64")
         return cls(names, dict(ops), _merged(frame, names, ops))
+
+    @classmethod
+    def of_groups(
+        cls,
+        keys: Iterable[str],
+        ops: Mapping[str, Op],
+        groups: Sequence[tuple[str, ...]],
+        values: NDArray[np.float64],
+    ) -> Self:
+        """Counts of `groups`, sorted and each once, with (groups, ops) `values`: quicker than `of`, which merges."""
+        names = tuple(keys)
+        columns: dict[str, object] = {key: [group[place] for group in groups] for place, key in enumerate(names)}
+        columns |= {column: values[:, place] for place, column in enumerate(ops)}
+        return cls(names, dict(ops), pd.DataFrame(columns))
 
     @classmethod
     def empty(cls, keys: Iterable[str], ops: Mapping[str, Op]) -> Self:

@@ -68,6 +68,13 @@ def _limit_text(check: Check) -> str:
     return f"{name} at {'most' if slo.at_most is not None else 'least'} {shown}"
 
 
+def budget_text(check: Check) -> str:
+    """What the error budget of a gauge counts."""
+    if check.slice_width is None:
+        return "none: no time slice of it can be judged by itself"
+    return f"slices of {format_duration(check.slice_width)} that are past it, at most 5 % of them (`bad_slices`)"
+
+
 def explain_text(check: Check) -> str:
     """Everything about a check, as `labelmon explain` prints it."""
     roles = ", ".join(f"{relation}.{role}" for relation, role in check.required_roles)
@@ -82,6 +89,7 @@ def explain_text(check: Check) -> str:
         f"  keys:      {', '.join(check.keys) or 'none'}",
         f"  gotcha:    {check.gotcha}",
         f"  objective: {objective_text(check)} unless the config says otherwise",
+        *([f"  budget:    {budget_text(check)}"] if isinstance(check.slo, GaugeSlo) else []),
         *(f"  setting:   {_setting_text(setting)}" for setting in check.settings),
         f"  metrics:   {', '.join(metrics_of(check))}",
         f"  alerts:    {', '.join(alerts_of(check))}",
@@ -171,10 +179,11 @@ def _section(check: Check) -> str:
     metrics = ", ".join(f"`{metric}`" for metric in metrics_of(check))
     statistics = "".join(f"- `{s.name}`: {s.help}\n" for s in check.statistics)
     settings = "".join(f"- Setting: {_setting_text(setting)}\n" for setting in check.settings)
+    budget = f"- Budget: {budget_text(check)}\n" if isinstance(check.slo, GaugeSlo) else ""
     return (
         f'<a id="{check.name}"></a>\n\n## {check.title} (`{check.name}`, {check.seed_ref})\n\n{check.help}\n\n'
         f"- Formula: {check.formula}\n- Source: {check.source}\n- Time: {check.time.kind}, {_KINDS[check.time.kind]}\n"
         f"- Roles: {roles}{optional}\n- Gotcha: {check.gotcha}\n- Default objective: {objective_text(check)}\n"
-        f"{settings}- Metrics: {metrics}\n- Runbooks: {pages}\n\nStatistics:\n\n{statistics}\n"
+        f"{budget}{settings}- Metrics: {metrics}\n- Runbooks: {pages}\n\nStatistics:\n\n{statistics}\n"
         f"```yaml\n{example(check)}```\n"
     )

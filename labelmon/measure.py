@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from labelmon import naming
-from labelmon.check import Check, Event, EventSlo, Moment
+from labelmon.check import Check, Event, EventSlo, GaugeSlo, Moment
 from labelmon.counts import ROWS, Counts
 from labelmon.durations import format_duration
 from labelmon.estimators.burn import budget_remaining, choose_instrument, choose_profile, window_count
@@ -28,6 +28,7 @@ from labelmon.model import (
     scope_label,
 )
 from labelmon.recount import Pace, floor_to
+from labelmon.slices import Slices, Tally, verdict, whole_slices
 from labelmon.stores import Series
 from labelmon.timeline import Timeline
 from labelmon.walk import walked
@@ -56,6 +57,8 @@ class Point:
     estimated: bool = True  # whether its estimates are asked for, or only where its objective stands
     rest: int = 0  # seconds for which estimates stand although counts moved on
     memo: Memo = field(default_factory=dict)
+    slices: dict[str, Slices] = field(default_factory=dict)
+    recounted: float | None = None  # when older cells were last counted again; None for states, which never are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,7 @@ def measure(dataset: Dataset, points: Iterable[Point], now: float, alerting: Ale
             effect = effects.of(point.check, point.objective)
             slos[place] = _event_status(dataset, point, (start, end), now, alerting, effect)
         else:
-            slos[place] = _gauge_status(dataset, point, point.line.totals(start, end, point.keys_scope)[ROWS])
+            slos[place] = _gauge_status(dataset, point, now)
     return Board(
         measurements=(*(m for _, found in sorted(made.items()) for m in found), *_together(dataset, listed, now)),
         slos=tuple(status for _, status in sorted(slos.items())),
@@ -361,18 +364,50 @@ def _events(point: Point, start: int, end: int) -> tuple[float, float]:
     return totals[ROWS], slo.errors(totals.__getitem__)
 
 
-def _gauge_status(dataset: Dataset, point: Point, rows: float) -> SloStatus:
+def _gauge_status(dataset: Dataset, point: Point, now: float) -> SloStatus:
+    """The budget of a gauge: bad over judged time slices of its window, against the share that may be bad."""
+    tally = _sliced(dataset, point, now)
+    state, reason, left = State.OK, "", None
+    if tally is None:
+        state, reason = State.NOT_COMPUTABLE, "no time slice of it can be judged by itself"
+    elif tally.unseen:
+        # Half a window would be another number, so it waits for the whole.
+        state, reason = State.INSUFFICIENT, f"{tally.unseen} of {tally.slices} time slices wait to be judged"
+    elif not tally.judged:
+        state, reason = State.INSUFFICIENT, f"none of {tally.slices} time slices could be judged"
+    else:
+        left = budget_remaining(tally.judged, tally.bad, point.objective.bad_slices)
     return SloStatus(
         dataset=dataset.name,
         check=point.check.name,
         scope=point.objective.scope,
         objective=point.objective,
-        events=rows,
-        errors=0.0,
-        budget_remaining=None,
-        history=1.0,
-        state=State.OK,
+        events=float(tally.judged) if tally else 0.0,
+        errors=float(tally.bad) if tally else 0.0,
+        budget_remaining=left,
+        history=tally.judged / tally.slices if tally and tally.slices else 0.0,
+        state=state,
+        reason=reason,
     )
+
+
+def _sliced(dataset: Dataset, point: Point, now: float) -> Tally | None:
+    series, objective, slo = point.series, point.objective, point.check.slo
+    width = point.check.slice_width
+    # `window: all` reaches back to cells that are local days: no hour is left in them, and no day of UTC.
+    if width is None or objective.window is None or not isinstance(slo, GaugeSlo):
+        return None
+    # A state is known the moment it is sampled; rows need to become visible.
+    end = int(now) if series.is_snapshot else point.pace.window_end(now)
+    span = whole_slices(point.pace.window_start(end, objective.window), end, width)
+
+    def judge(low: int, high: int, at: float) -> int:
+        counts = point.line.counts(low, high).where(**point.keys_scope)
+        found = [m.estimate for m in estimates(dataset, series, objective, counts, at)]
+        return verdict(found, slo.statistic, objective)
+
+    slices = point.slices.setdefault(scope_label(objective.scope), Slices())
+    return slices.look(point.line, span, judge, latest=series.is_snapshot, counted=point.recounted)
 
 
 def _unmeasured(dataset: Dataset, point: Point) -> SloStatus:

@@ -96,6 +96,7 @@ class Objective:
     `value` is a ratio for TARGET, a number in the statistic's base unit for AT_LEAST and AT_MOST (an age in
     seconds), None for NONE_BAD. `window` is in seconds; None stands for `window: all`. `within` is the limit
     of a deadline check in seconds; `settle` and `overlap` belong to item checks, `settings` are the check's own.
+    `bad_slices` is the share of a gauge's time slices that may be bad.
     """
 
     kind: ObjectiveKind
@@ -105,6 +106,7 @@ class Objective:
     within: float | None = None
     settle: float = float(DAY)
     overlap: int = 2
+    bad_slices: float = 0.05
     settings: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
@@ -290,6 +292,7 @@ class Alerting:
     # A fault that comes back every hour is one trouble: whoever was woken by it need not be woken again.
     page_keep_firing: int = 5400  # of an error budget's page; keep_firing for all others
     threshold_hold: int = 300  # a gauge must be past its objective this long
+    threshold_margin: float = 0.1  # and back by this share of it before its alert goes quiet; 0: just back
     stale_after: int = 600  # a store that has not answered for so long is an outage
     gone_after: int = 300
     evaluation_interval: int = 60
@@ -384,7 +387,11 @@ class CusumRatio:
 
 @dataclass(frozen=True, kw_only=True)
 class SloStatus:
-    """Where one objective stands: its budget over its own window and its alert windows."""
+    """Where one objective stands: its budget over its own window and its alert windows.
+
+    Of a gauge `events` are the judged time slices of the window, `errors` the bad ones and `history` the share that
+    could be judged; its budget is None where none could.
+    """
 
     dataset: str
     check: str

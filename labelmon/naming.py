@@ -61,6 +61,11 @@ BUILD_INFO = "labelmon_build_info"
 THRESHOLD_ONLY = "threshold-only"
 NONE_BAD = "none-bad"
 
+# Prometheus' own: a series of 1 for every alert that is pending or firing.
+ALERTS = "ALERTS"
+ALERT_NAME = "alertname"
+ALERT_STATE = "alertstate"
+
 # Recorded by Prometheus: one owner per dataset, whatever the replicas say.
 DATASET_OWNER = "labelmon:dataset_owner"
 

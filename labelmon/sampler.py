@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from labelmon.buckets import bucket_width
-from labelmon.cells import Cell, cells_of, local_days
+from labelmon.cells import Cell, cells_of, local_days, nothing
 from labelmon.check import Check
 from labelmon.counts import Counts
 from labelmon.errors import StoreError
@@ -29,6 +29,7 @@ from labelmon.recount import (
     settle_cells,
     spans,
 )
+from labelmon.slices import Slices
 from labelmon.stores import Reader, Series, Span, Store
 from labelmon.timeline import Timeline, timeline
 
@@ -48,6 +49,7 @@ class Track:
     corrected: float = 0.0
     sampled_at: float | None = None
     memo: Memo = field(default_factory=dict)
+    slices: dict[str, Slices] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,7 +253,10 @@ class DatasetSampler:
         start = floor_to(now, self.bucket)
         span = Span(start_ms=0, end_ms=int(now * 1000) + 1, width=None, whole=True)
         counts = self._read(reader, series, types, span, int(now * 1000))
-        fresh = [replace(cell, start=start, width=self.bucket) for cell in cells_of(counts, self.bucket)]
+        lag = None if series.untimed else now - start - self.bucket
+        # A state of nothing is a state too: without a cell the sample before it would stand.
+        seen = cells_of(counts, self.bucket) or [nothing(len(series.keys), list(series.ops.values()))]
+        fresh = [replace(cell, start=start, width=self.bucket, lag=lag) for cell in seen]
         border = state.coarse_before or 0
         target = self.pace.coarse_before(now)
         daily = state.daily_before or 0
@@ -314,6 +319,8 @@ class DatasetSampler:
                 keys_scope=target.keys_scope,
                 narrowed=target.narrowed,
                 memo=track.memo,
+                slices=track.slices,
+                recounted=None if track.series.is_snapshot else track.state.full,
             )
             points.append((track, point))
         board = measure(self.dataset, [p for _, p in points], now, self.alerting)

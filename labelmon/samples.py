@@ -15,6 +15,8 @@ from labelmon.sampler import CycleResult
 
 # Estimates told apart by these are for `once`, the API and pages: a person, and how a sample was drawn.
 INTERNAL = PERSON_ROLES | {"stratum", "purpose", "model_version"}
+HISTORY = "Share of the objective's window that the ledger has history for; of a gauge, that could be judged."
+BUDGET = "Share of the error budget that is left, of a gauge in bad time slices; negative when overspent."
 
 
 def samples_of(result: CycleResult, catalogue: Mapping[str, Check]) -> Iterator[Sample]:
@@ -76,6 +78,9 @@ def slo_samples(status: SloStatus, check: Check) -> Iterator[Sample]:
                 {key: labels[key] for key in (naming.DATASET, naming.SCOPE)},
                 objective.value,
             )
+        if status.budget_remaining is not None:
+            yield _gauge(naming.SLO_HISTORY, HISTORY, labels, status.history)
+            yield _gauge(naming.SLO_BUDGET_REMAINING, BUDGET, labels, status.budget_remaining)
         return
     target = 1.0 if objective.kind is ObjectiveKind.NONE_BAD else objective.value
     if target is not None:
@@ -84,12 +89,8 @@ def slo_samples(status: SloStatus, check: Check) -> Iterator[Sample]:
         return
     design = "How many events tell as much as one that was drawn by itself; evidence counts events over it."
     for name, text, value in (
-        (naming.SLO_HISTORY, "Share of the objective's window that the ledger has history for.", status.history),
-        (
-            naming.SLO_BUDGET_REMAINING,
-            "Share of the error budget that is left; negative when overspent.",
-            status.budget_remaining,
-        ),
+        (naming.SLO_HISTORY, HISTORY, status.history),
+        (naming.SLO_BUDGET_REMAINING, BUDGET, status.budget_remaining),
         (naming.SLI_DESIGN_EFFECT, design, status.design_effect),
     ):
         if value is not None:
@@ -178,6 +179,8 @@ def slo_json(status: SloStatus) -> dict[str, object]:
         "state": status.state.value,
         "reason": status.reason,
     }
+    if objective.kind in {ObjectiveKind.AT_MOST, ObjectiveKind.AT_LEAST} and status.budget_remaining is not None:
+        found |= {"history": status.history, "bad_slices": objective.bad_slices}
     if status.design_effect is not None:
         found["design_effect"] = status.design_effect
     if status.profile:

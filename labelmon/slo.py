@@ -86,9 +86,14 @@ class Threshold:
 
 @dataclass(frozen=True, kw_only=True)
 class GaugeSlo:
-    """A number that must stay on one side: `statistic` at most (or at least) the default, in base units."""
+    """A number that must stay on one side: `statistic` at most (or at least) the default, in base units.
+
+    `slice_width` are the seconds of the time slices that its budget counts, where they are not an hour of a state and
+    a day of a table: longer where a day holds too little, and 0 for none at all.
+    """
 
     statistic: str
     at_most: float | None = None
     at_least: float | None = None
+    slice_width: int | None = None
     thresholds: tuple[Threshold, ...] = ()

@@ -61,6 +61,11 @@ class Timeline:
             for i in range(first, len(self.starts))
         ]
 
+    def sampled_at(self, place: int) -> float:
+        """When the state in the cell at `place` was sampled; the cell's end where nobody noted it."""
+        lag = self.lags[place]
+        return float(self.starts[place] + self.widths[place]) + (0.0 if np.isnan(lag) else float(lag))
+
     @property
     def newest(self) -> int | None:
         """When the newest cell ends; None without cells."""
@@ -90,10 +95,12 @@ class Timeline:
     def counts(self, start: int, end: int) -> Counts:
         """The cells that start in [start, end) as Counts grouped by the series' keys."""
         part = self._within(start, end)
-        rows = [
-            (*self.combos[code], *values)
-            for code, values in zip(self.codes[part], self.values[part].tolist(), strict=True)
-        ]
+        codes = self.codes[part].tolist()
+        if codes and len(set(codes)) == len(codes):  # as in a state's one sample: there is nothing to merge
+            order = sorted(range(len(codes)), key=lambda place: self.combos[codes[place]])
+            keys = [self.combos[codes[place]] for place in order]
+            return Counts.of_groups(self.keys, self.ops, keys, self.values[part][order])
+        rows = [(*self.combos[code], *values) for code, values in zip(codes, self.values[part].tolist(), strict=True)]
         return Counts.of(self.keys, self.ops, rows)
 
     def history(self, start: int, end: int) -> Counts:

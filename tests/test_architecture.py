@@ -27,6 +27,7 @@ LAYERS = (
         "dashboards",
         "docs",
         "recount",
+        "slices",
         "logs",
     },
     {

@@ -27,8 +27,10 @@ class Blanks:
     scope_query: str
     value: str
     windows: str = ""
+    events: str = ""
     decided: str = ""
     left: str = ""
+    bad: str = ""
 
 
 def burn_blanks(burns: tuple[float, ...]) -> Blanks:
@@ -74,6 +76,22 @@ def gauge_blanks(value: str) -> Blanks:
     )
 
 
+def any_bad_blanks(window: str) -> Blanks:
+    """Templates of an alert on anything bad in `window`: the value is the ratio, the counts are looked up."""
+    selected = f"{_MINE[:-1]}, window=`{window}`}}".replace("`", '"')
+    events, ratio = f"{naming.SLI_EVENTS}{selected}", f"{naming.SLI_ERROR_RATIO}{selected}"
+    # Weighted events may make a bad one less than half a one: something bad is never told as 0.
+    count = f"{{{{ with query (printf `clamp_min(round(max({ratio} * {events})), 1)` {_ARGS} {_ARGS}) }}}}"
+    return replace(
+        gauge_blanks("{{ $value | humanizePercentage }}"),
+        bad=f"{count}{{{{ . | first | value | printf `%.0f` }}}}{{{{ end }}}}",
+        events=(
+            f"{{{{ with query (printf `max({events})` {_ARGS}) }}}}"
+            "{{ . | first | value | printf `%.0f` }}{{ end }}"
+        ),
+    )
+
+
 def burn_annotations(check: Check, severity: Severity, urls: Urls, blanks: Blanks) -> dict[str, str]:
     """Of an error budget alert."""
     pace = "fast" if severity is Severity.PAGE else "steadily"
@@ -94,19 +112,22 @@ def any_bad_annotations(check: Check, window: str, urls: Urls, blanks: Blanks) -
     """Of an objective that allows nothing bad."""
     return {
         "summary": (
-            f"{blanks.dataset}{blanks.scoped}: {check.title.lower()} allows nothing bad, and {blanks.value} of the "
-            f"events of the last {window} are"
+            f"{blanks.dataset}{blanks.scoped}: {check.title.lower()} allows nothing bad, and {blanks.bad} of "
+            f"{blanks.events} events of the last {window} are ({blanks.value})"
         ),
         "description": _told(check),
         **links(check, naming.any_bad_alert(check), urls, blanks),
     }
 
 
-def threshold_annotations(check: Check, threshold: Threshold, urls: Urls, blanks: Blanks) -> dict[str, str]:
-    """Of a gauge past its objective."""
+def threshold_annotations(
+    check: Check, threshold: Threshold, urls: Urls, blanks: Blanks, margin: float
+) -> dict[str, str]:
+    """Of a gauge past its objective, that fires until it is back by the share `margin`."""
+    until = f" It fires until the value is back by a margin of {margin * 100:g} %." if margin else ""
     return {
         "summary": f"{blanks.dataset}{blanks.scoped}: {check.title.lower()}: {threshold.meaning} ({blanks.value})",
-        "description": _told(check),
+        "description": f"{_told(check)}{until}",
         **links(check, naming.threshold_alert(check), urls, blanks),
     }
 

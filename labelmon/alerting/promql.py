@@ -98,6 +98,19 @@ class Age(Expr):
 
 
 @dataclass(frozen=True)
+class Scaled(Expr):
+    """`inner * factor + offset`, the offset left out where it is 0."""
+
+    inner: Expr
+    factor: float
+    offset: float = 0.0
+
+    def lines(self) -> list[str]:
+        plus = f" + {number(self.offset)}" if self.offset else ""
+        return [f"{self.inner} * {number(self.factor)}{plus}"]
+
+
+@dataclass(frozen=True)
 class Absent(Expr):
     """`absent(inner)`."""
 

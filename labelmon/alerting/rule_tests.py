@@ -20,7 +20,7 @@ from labelmon.alerting.promtool_parts import (
     one,
     selector,
 )
-from labelmon.alerting.rules import Rule, any_bad_window, threshold_metric
+from labelmon.alerting.rules import Rule, any_bad_window, hysteresis, threshold_metric
 from labelmon.alerting.stale_tests import dataset_stale_test
 from labelmon.alerting.yamlfile import dump
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
@@ -66,9 +66,10 @@ def _any_bad_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any
             one(naming.DATASET_INFO, {"dataset": name, **OWNER}, 1, times),
             one(naming.SLO_INFO, {**labels, "profile": profile}, 1, times),
             one(naming.SLI_ERROR_RATIO, {**labels, "window": window}, ratio, times),
+            one(naming.SLI_EVENTS, {**labels, "window": window}, 150, times),
         ]
     labels = {"severity": "ticket", "dataset": "bad", "sli": check.name, **OWNER}
-    annotations = any_bad_annotations(check, window, urls, filled("bad", "2%"))
+    annotations = any_bad_annotations(check, window, urls, filled("bad", "2%", bad="3", events="150"))
     alert, firing = naming.any_bad_alert(check), [{"exp_labels": labels, "exp_annotations": annotations}]
     return {
         "name": f"{check.name}: an objective of none_bad",
@@ -79,62 +80,91 @@ def _any_bad_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any
 
 
 def _threshold_test(check: Check, alerting: Alerting, urls: Urls) -> dict[str, Any]:
-    """Past the objective by 20 %, exactly at it, past it with too little behind, and past it by what may be chance."""
+    """Past the objective by 20 %, exactly at it, past it with too little behind, and past it by what may be chance.
+
+    And on the way back: within the margin, where nothing begins and nothing ends, and at its border.
+    """
     slo = check.slo
     assert isinstance(slo, GaugeSlo)  # noqa: S101  the caller asked for gauges
-    limit, factor = 100_000.0, 1.2 if slo.at_most is not None else 0.8
     step, by = alerting.evaluation_interval, naming.threshold_alert(check)
     holds = [alerting.threshold_hold if t.hold is None else t.hold for t in slo.thresholds]
-    hold = -(-max(holds) // step)
+    hold, keep = (-(-seconds // step) for seconds in (max(holds), alerting.keep_firing))
     most = max((t.at_least for t in slo.thresholds), default=0)
-    asked = min((t.p_below for t in slo.thresholds if t.p_below), default=0.0)
-    members = [
-        ("past", limit * factor, most, 0.8 * asked),
-        ("at", limit, most, 0.8 * asked),
-        ("few", limit * factor, max(0, most - 1), 0.8 * asked),
-        *([("chance", limit * factor, most, asked)] if asked else []),
-    ]
-    length = hold + STEPS + 5
-    series = [loaded(1000, f"x{length}")]
-    for name, value, rows, p_value in members:
+    factor, offset = hysteresis(check, alerting.threshold_margin)
+    limit = 0.5 if offset else 100_000.0
+    beyond, border = limit * (1.2 if slo.at_most is not None else 0.8), limit * factor + offset
+    inside = (limit + border) / 2
+    chance = min((t.p_below for t in slo.thresholds if t.p_below), default=0.0)
+    proven = 0.8 * chance
+    # Name -> the gauge, how much is behind it, and its p-value: at first, and from `turn` on.
+    members = {
+        "past": ((beyond, beyond), most, (proven, proven)),
+        "at": ((limit, limit), most, (proven, proven)),
+        "few": ((beyond, beyond), max(0, most - 1), (proven, proven)),
+        **({"chance": ((beyond, beyond), most, (chance, chance))} if chance else {}),
+    }
+    if alerting.threshold_margin:
+        members |= {
+            "within": ((inside, inside), most, (proven, proven)),
+            "swinging": ((beyond, inside), most, (proven, chance)),
+            "back": ((beyond, border), most, (proven, proven)),
+        }
+    turn, length = hold + 2, hold + keep + 6
+    series = [loaded(1000, f"x{length - 1}")]
+    for name, (values, rows, chances) in members.items():
         labels = {"dataset": name}
         series += [
-            one(naming.DATASET_INFO, {**labels, **OWNER}, 1, f"x{length}"),
-            one(naming.objective_gauge(check), labels, limit, f"x{length}"),
-            one(naming.observations(check), labels, rows, f"x{length}"),
+            one(naming.DATASET_INFO, {**labels, **OWNER}, 1, f"x{length - 1}"),
+            one(naming.objective_gauge(check), labels, limit, f"x{length - 1}"),
+            one(naming.observations(check), labels, rows, f"x{length - 1}"),
         ]
-        if asked:
-            series.append(one(naming.gauge(check, check.adjusted), labels, p_value, f"x{length}"))
+        if chance:
+            metric = naming.gauge(check, check.adjusted)
+            series.append({"series": selector(metric, labels), "values": _turning(chances, turn, length)})
         for metric, threshold in {threshold_metric(check, t): t for t in slo.thresholds}.items():
-            # An instant that moves with the clock is a constant age.
-            age = check.statistic(threshold.statistic).age
-            values = f"{-value:.10g}+{step}x{length}" if age else f"{value:.10g}x{length}"
-            series.append({"series": selector(metric, labels), "values": values})
-    firing = [
-        _expected_threshold(check, threshold, name, value, urls)
-        for name, value, rows, p_value in members
-        for threshold in slo.thresholds
-        if value != limit and rows >= threshold.at_least and (p_value < asked or not asked)
-    ]
+            age = step if check.statistic(threshold.statistic).age else 0
+            series.append({"series": selector(metric, labels), "values": _turning(values, turn, length, age)})
+    began, lasting = (
+        [
+            _expected_threshold(check, threshold, name, values[late], alerting, urls)
+            for name, (values, rows, (p_value, _)) in members.items()
+            for threshold in slo.thresholds
+            if (values[0] == beyond and values[late] != border)
+            and rows >= threshold.at_least
+            and (p_value < chance or not chance)
+        ]
+        for late in (0, 1)
+    )
     return {
-        "name": f"{check.name}: past its objective for long enough, with enough behind it",
+        "name": f"{check.name}: past its objective for long enough, with enough behind it, and back by a margin",
         "interval": format_duration(step),
         "input_series": ending(series),
         "alert_rule_test": [
             *([expect(hold - 1, by, [], alerting)] if hold else []),
-            expect(hold + 1, by, firing, alerting),
-            *fades(length, by, firing, alerting),
+            expect(hold + 1, by, began, alerting),
+            expect(length - 1, by, lasting, alerting),
+            *fades(length - 1, by, lasting, alerting),
         ],
     }
 
 
-def _expected_threshold(check: Check, threshold: Threshold, name: str, value: float, urls: Urls) -> dict[str, Any]:
+def _turning(values: tuple[float, float], turn: int, length: int, age: int = 0) -> str:
+    """`length` samples, of the first value before sample `turn` and of the second from there on.
+
+    An age, with samples every `age` seconds, is an instant that moves with the clock.
+    """
+    if not age:
+        return f"{values[0]!r}x{turn - 1} {values[1]!r}x{length - turn - 1}"
+    return f"{-values[0]!r}+{age}x{turn - 1} {turn * age - values[1]!r}+{age}x{length - turn - 1}"
+
+
+def _expected_threshold(
+    check: Check, threshold: Threshold, name: str, value: float, alerting: Alerting, urls: Urls
+) -> dict[str, Any]:
     shown = duration(value) if check.statistic(threshold.statistic).in_seconds else f"{value:.4g}"
     labels = {"severity": threshold.severity.value, "dataset": name, "sli": check.name, **OWNER}
-    return {
-        "exp_labels": labels,
-        "exp_annotations": threshold_annotations(check, threshold, urls, filled(name, shown)),
-    }
+    annotations = threshold_annotations(check, threshold, urls, filled(name, shown), alerting.threshold_margin)
+    return {"exp_labels": labels, "exp_annotations": annotations}
 
 
 def _gone_tests(rule: Rule, alerting: Alerting) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from math import log
 from labelmon import naming
 from labelmon.alerting.annotations import (
     any_bad_annotations,
+    any_bad_blanks,
     burn_annotations,
     burn_blanks,
     gauge_blanks,
@@ -23,7 +24,7 @@ from labelmon.alerting.annotations import (
     threshold_annotations,
 )
 from labelmon.alerting.plain import plain_tier
-from labelmon.alerting.promql import Absent, Age, Compare, Expr, Join, MaxBy, Metric, WithOwner
+from labelmon.alerting.promql import Absent, Age, Compare, Expr, Join, MaxBy, Metric, Scaled, WithOwner
 from labelmon.buckets import bucket_width
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
 from labelmon.durations import format_duration
@@ -197,7 +198,7 @@ def any_bad_rule(check: Check, alerting: Alerting, urls: Urls) -> Rule:
         labels=((naming.SEVERITY, Severity.TICKET.value),),
         keep_firing=alerting.keep_firing,
         check=check,
-        annotations=any_bad_annotations(check, window, urls, gauge_blanks("{{ $value | humanizePercentage }}")),
+        annotations=any_bad_annotations(check, window, urls, any_bad_blanks(window)),
     )
 
 
@@ -210,14 +211,20 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
     metric = Metric(threshold_metric(check, threshold))
     value_template = "{{ $value | humanizeDuration }}" if statistic.in_seconds else '{{ $value | printf "%.4g" }}'
     value = MaxBy(by, Age(metric) if statistic.age else metric)
-    limit = MaxBy(by, Metric(naming.objective_gauge(check)))
-    expr: Expr = Compare(value, ">" if slo.at_most is not None else "<", limit)
-    if threshold.at_least:
-        behind = Compare(MaxBy(by, Metric(naming.observations(check))), ">=", threshold.at_least)
-        expr = Join("and", (expr, behind))
+    limit, past = MaxBy(by, Metric(naming.objective_gauge(check))), ">" if slo.at_most is not None else "<"
+    expr: Expr = Compare(value, past, limit)
     if threshold.p_below:
         by_chance = MaxBy(by, Metric(naming.gauge(check, check.adjusted)))
         expr = Join("and", (expr, Compare(by_chance, "<", threshold.p_below)))
+    if alerting.threshold_margin:
+        # What began to fire goes on until the gauge is back by the margin. Chance was ruled out when it began; how
+        # much is behind it is asked all the while.
+        back = Scaled(limit, *hysteresis(check, alerting.threshold_margin))
+        firing = MaxBy(by, Metric(naming.ALERTS, _firing(check, threshold)))
+        expr = Join("or", (expr, Join("and", (Compare(value, past, back), firing))))
+    if threshold.at_least:
+        behind = Compare(MaxBy(by, Metric(naming.observations(check))), ">=", threshold.at_least)
+        expr = Join("and", (expr, behind))
     return Rule(
         alert=naming.threshold_alert(check),
         severity=threshold.severity,
@@ -226,7 +233,33 @@ def threshold_rule(check: Check, threshold: Threshold, alerting: Alerting, urls:
         hold=alerting.threshold_hold if threshold.hold is None else threshold.hold,
         keep_firing=alerting.keep_firing,
         check=check,
-        annotations=threshold_annotations(check, threshold, urls, gauge_blanks(value_template)),
+        annotations=threshold_annotations(
+            check, threshold, urls, gauge_blanks(value_template), alerting.threshold_margin
+        ),
+    )
+
+
+def hysteresis(check: Check, margin: float) -> tuple[float, float]:
+    """(factor, offset) that turn the objective of a gauge into where its alert goes quiet: limit x factor + offset.
+
+    A tenth less of what must stay below. Of a ratio that must stay above it is a tenth less of what lacks to 1:
+    110 % of 0.95 could never be reached. For limits that it would move outwards (below 0, ratios above 1) the
+    objective itself is the border still, as the rule joins both by `or`.
+    """
+    slo = check.slo
+    assert isinstance(slo, GaugeSlo)  # noqa: S101  callers dispatch on the kind of objective
+    if slo.at_most is not None:
+        return round(1 - margin, 10), 0.0
+    if naming.objective_gauge(check).endswith("_ratio"):
+        return round(1 - margin, 10), margin
+    return round(1 + margin, 10), 0.0
+
+
+def _firing(check: Check, threshold: Threshold) -> tuple[tuple[str, str], ...]:
+    return (
+        (naming.ALERT_NAME, naming.threshold_alert(check)),
+        (naming.ALERT_STATE, "firing"),
+        (naming.SEVERITY, threshold.severity.value),  # page and ticket of a check share the name
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from labelmon.check import Check, Column, GaugeSlo, Item, Panel, Part, Runbook, Statistic, Threshold
 from labelmon.estimators.agreement import agreement
 from labelmon.estimators.kappa import pairwise_kappa
-from labelmon.model import Cause, Severity
+from labelmon.model import DAY, Cause, Severity
 
 SAME = {"same": Column(lambda row: row.label == row.other_label)}
 
@@ -73,6 +73,7 @@ CHECK = Check(
     slo=GaugeSlo(
         statistic="krippendorff_alpha",
         at_least=0.8,
+        slice_width=7 * DAY,  # few items are rated twice in a day
         thresholds=(
             Threshold(
                 severity=Severity.TICKET,

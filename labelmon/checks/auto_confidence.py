@@ -7,7 +7,7 @@ from sqlalchemy import case, not_
 from labelmon.check import Check, Column, Event, GaugeSlo, Panel, Part, Runbook, Statistic, Threshold, by_first
 from labelmon.estimators.confidence import confidences, errors_by_stage, gap_of
 from labelmon.estimators.sources import AUTOMATIC
-from labelmon.model import Cause, Severity
+from labelmon.model import DAY, Cause, Severity
 from labelmon.sampling import UNMAPPED, drawn, is_chance, weighed
 
 UNSURE = 0.5
@@ -80,6 +80,7 @@ CHECK = Check(
     slo=GaugeSlo(
         statistic="confidence_gap",
         at_most=0.05,
+        slice_width=7 * DAY,  # few automatic labels are audited in a day
         thresholds=(
             Threshold(
                 severity=Severity.TICKET,

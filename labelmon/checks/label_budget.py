@@ -51,6 +51,7 @@ CHECK = Check(
     slo=GaugeSlo(
         statistic="budget_spent",
         at_most=1.0,
+        slice_width=0,  # a period counts when it begins: a month would be its first day
         thresholds=(
             Threshold(
                 severity=Severity.TICKET,

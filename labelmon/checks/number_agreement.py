@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Double, Integer, case, cast
 
 from labelmon.check import Check, Column, GaugeSlo, Item, Panel, Row, Runbook, Statistic, Threshold
 from labelmon.estimators.numbers import number_agreement
-from labelmon.model import Cause, Severity
+from labelmon.model import DAY, Cause, Severity
 
 
 def _ratings(row: Row) -> ColumnElement[float]:
@@ -69,6 +69,7 @@ CHECK = Check(
     slo=GaugeSlo(
         statistic="krippendorff_alpha_interval",
         at_least=0.8,
+        slice_width=7 * DAY,  # few items are rated twice in a day
         thresholds=(
             Threshold(
                 severity=Severity.TICKET,

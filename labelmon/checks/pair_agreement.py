@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labelmon.check import Check, Column, Event, GaugeSlo, Panel, Part, Runbook, Statistic, Threshold
 from labelmon.estimators.pairs import scores_by_people, scores_of_pairs
-from labelmon.model import Cause, Severity
+from labelmon.model import DAY, Cause, Severity
 
 ALIKE = {"alike": Column(lambda row: row.right)}
 
@@ -37,6 +37,7 @@ CHECK = Check(
     slo=GaugeSlo(
         statistic="alike_share",
         at_least=0.8,
+        slice_width=7 * DAY,  # few pairs are compared in a day
         thresholds=(
             Threshold(
                 severity=Severity.TICKET,

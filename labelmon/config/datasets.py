@@ -20,6 +20,7 @@ from labelmon.config.fields import (
     MOST_SECONDS,
     NUMBER,
     SECONDS,
+    SHARE,
     SOME_TEXT,
     SPAN,
     TEXT,
@@ -57,7 +58,7 @@ DATASET_KEYS = (
 )
 RELATION_KEYS = ("store", "table", "query", "where", "columns")
 OBJECTIVE_KINDS = tuple(kind.value for kind in ObjectiveKind)
-OBJECTIVE_KEYS = (*OBJECTIVE_KINDS, "window", "scope", "within", "settle", "overlap")
+OBJECTIVE_KEYS = (*OBJECTIVE_KINDS, "window", "scope", "within", "settle", "overlap", "bad_slices")
 SCOPE_KEYS = ("priority", "class", "label_source", "cohort")
 
 
@@ -274,6 +275,7 @@ def _objective(reader: Reader, check: Check, node: Node, relations: Mapping[str,
         ("within", deadline, "deadline"),
         ("settle", item, "item"),
         ("overlap", item, "item"),
+        ("bad_slices", check.slice_width is not None, "sliced gauge"),
     ):
         if key in keys and not wanted:
             reader.problem(keys[key], f"goes with {what} checks only; {check.name} is none")
@@ -290,6 +292,7 @@ def _objective(reader: Reader, check: Check, node: Node, relations: Mapping[str,
         within=within,
         settle=reader.scalar(keys.get("settle"), DURATION, float(DAY)),
         overlap=reader.scalar(keys.get("overlap"), WHOLE, 2),
+        bad_slices=reader.scalar(keys.get("bad_slices"), SHARE, 0.05),
         settings={s.name: _setting(reader, s, keys[s.name]) for s in check.settings if s.name in keys},
     )
 

@@ -65,6 +65,7 @@ _STRING = {"type": "string"}
 TEXT = Kind(read=str, wants="text", schema=_STRING)
 SOME_TEXT = Kind(read=_matching(re.compile(r".+", re.DOTALL)), wants="text that is not empty", schema=_STRING)
 NUMBER = Kind(read=_number, wants="a number", schema={"type": "number"})
+SHARE = replace(NUMBER, fits=lambda value: 0 < value < 1, limit="a share above 0 and below 1")
 WHOLE = Kind(
     read=int,
     wants="a whole number",

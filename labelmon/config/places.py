@@ -57,6 +57,7 @@ ALERTING_KEYS: dict[str, Kind] = {
     "ticket_group_wait": SECONDS,
     "ticket_group_interval": SECONDS,
     "repeat_interval": SECONDS,
+    "threshold_margin": NUMBER,
     "alpha": NUMBER,
     "page_alpha": NUMBER,
     "period": SECONDS,
@@ -302,6 +303,10 @@ def _alerting_values(reader: Reader, keys: dict[str, Node]) -> dict[str, Any]:
     if values.setdefault("period", DEFAULT_ALERTING.period) < HOUR:
         reader.problem(keys["period"], f"need a period of at least 1h, got {keys['period'].shown}")
         values["period"] = DEFAULT_ALERTING.period
+    if not 0 <= values.get("threshold_margin", 0) < 1:
+        shown = keys["threshold_margin"].shown
+        reader.problem(keys["threshold_margin"], f"need a share of at least 0 and below 1, got {shown}")
+        del values["threshold_margin"]
     return values
 
 

@@ -10,7 +10,7 @@ from labelmon.checks import catalogue
 from labelmon.config.calendar import CALENDAR_SCHEMA
 from labelmon.config.comparison import NUMBER_KEYS, TOLERANCE
 from labelmon.config.datasets import OBJECTIVE_KINDS, SCOPE_KEYS
-from labelmon.config.fields import DATASET_NAME, DURATION, FLAG, LABEL, NUMBER, TEXT, URL, WHOLE
+from labelmon.config.fields import DATASET_NAME, DURATION, FLAG, LABEL, NUMBER, SHARE, TEXT, URL, WHOLE
 from labelmon.config.places import ALERTING_KEYS, RECEIVER_KEYS, SECRET_KEYS, TIER_KEYS
 from labelmon.config.validators import VALIDATORS_SCHEMA
 from labelmon.model import Mode, Tier
@@ -138,6 +138,7 @@ def _objective(check: Check) -> Schema:
                 "within": DURATION.schema,
                 "settle": DURATION.schema,
                 "overlap": WHOLE.schema,
+                **({"bad_slices": SHARE.schema} if check.slice_width else {}),
                 **{s.name: _setting(s) for s in check.settings},
             }
         ),

@@ -47,6 +47,11 @@ def file_of(alert: str) -> str:
 
 def other_numbers(expr: promql.Expr) -> Iterator[tuple[str, promql.Expr]]:
     """`expr` with one threshold a quarter too high or too low (a count off by one)."""
+    if isinstance(expr, promql.Scaled):
+        for name in ("factor", "offset"):
+            number = getattr(expr, name)
+            for share in (0.75, 1.25) if number else ():
+                yield f"{number} became {number * share} in {expr}", replace(expr, **{name: number * share})
     if isinstance(expr, promql.Compare) and not isinstance(expr.right, promql.Expr):
         for changed in (expr.right * 0.75 or -1, expr.right * 1.25 or 1):
             yield f"{expr.right} became {changed} in {expr.lines()[0]}", replace(expr, right=changed)
@@ -59,6 +64,21 @@ def other_numbers(expr: promql.Expr) -> Iterator[tuple[str, promql.Expr]]:
             for what, changed in other_numbers(part):
                 whole = (*parts[:place], changed, *parts[place + 1 :]) if isinstance(inner, tuple) else changed
                 yield what, replace(expr, **{item.name: whole})
+
+
+def renamed(expr: promql.Expr, old: str, new: str) -> promql.Expr:
+    """`expr` with alert `old`, wherever it asks whether it fires, called `new`."""
+    if isinstance(expr, promql.Metric):
+        matchers = tuple((label, new if value == old else value) for label, value in expr.matchers)
+        return replace(expr, matchers=matchers)
+    changed = {}
+    for item in fields(expr):
+        inner = getattr(expr, item.name)
+        if isinstance(inner, promql.Expr):
+            changed[item.name] = renamed(inner, old, new)
+        elif isinstance(inner, tuple):
+            changed[item.name] = tuple(renamed(p, old, new) if isinstance(p, promql.Expr) else p for p in inner)
+    return replace(expr, **changed)
 
 
 def mutants(rule: Rule) -> Iterator[tuple[str, Rule]]:
@@ -85,7 +105,12 @@ def judge(promtool: Tool, trials: Trials, alert: str, folder: Path, *, texts: bo
             ]
         test["alert_rule_test"] = [{**one, "alertname": f"{alert}:{name}"} for one in asked for name in trials]
     rules = [
-        replace(rule, alert=f"{alert}:{name}", annotations=rule.annotations if texts else {})
+        replace(
+            rule,
+            alert=f"{alert}:{name}",
+            expr=renamed(rule.expr, alert, f"{alert}:{name}"),
+            annotations=rule.annotations if texts else {},
+        )
         for name, mutated in trials.items()
         for rule in mutated
     ]

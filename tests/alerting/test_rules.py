@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +13,11 @@ from labelmon import naming
 from labelmon.alerting import rule_tests
 from labelmon.alerting.files import rule_file
 from labelmon.alerting.plain import workbook
-from labelmon.alerting.rules import Rule, all_rules
+from labelmon.alerting.rules import Rule, all_rules, hysteresis
 from labelmon.alerting.runbooks import runbook_pages
 from labelmon.alerting.scenarios import fires, scenarios
 from labelmon.alerting.tiers import burning
+from labelmon.check import Check, GaugeSlo
 from labelmon.checks import catalogue
 from labelmon.model import Alerting, CusumRatio, Mode, Severity, SloStatus, State, Urls, WindowCount
 from labelmon.profiles import DEFAULT_ALERTING
@@ -84,6 +86,89 @@ def test_every_alert_on_a_dataset_says_all_it_must() -> None:
             "samples_url",
         }
         assert "$value" in rule.annotations["summary"]
+
+
+GAUGES = [check for check in catalogue() if isinstance(check.slo, GaugeSlo) and check.slo.thresholds]
+
+
+@pytest.mark.parametrize("check", GAUGES, ids=lambda check: check.name)
+def test_an_alert_on_a_gauge_can_go_quiet(check: Check) -> None:
+    """Back by a tenth is on the good side, and where the gauge can get: no ratio is above 1, no age below 0."""
+    slo = check.slo
+    assert isinstance(slo, GaugeSlo)
+    factor, offset = hysteresis(check, 0.1)
+
+    if slo.at_most is not None:
+        assert slo.at_most * factor + offset == pytest.approx(0.9 * slo.at_most)
+        assert slo.at_most >= 0
+    else:
+        assert slo.at_least is not None
+        assert slo.at_least < slo.at_least * factor + offset < 1
+
+
+@pytest.mark.parametrize("name", ["label_drift", "label_coverage"])
+def test_a_margin_never_turns_around(promtool: Tool, tmp_path: Path, name: str) -> None:
+    """Whatever the limit, a gauge that stays past it stays told, and one that never was past it never is."""
+    check = next(c for c in GAUGES if c.name == name)
+    slo = check.slo
+    assert isinstance(slo, GaugeSlo)
+    worse = 0.01 if slo.at_most is not None else -0.01
+    by_dataset = {}
+    for limit in (-2.0, -0.1, 0.0, 0.1, 0.95, 1.0, 1.2, 3.0):
+        by_dataset[f"{limit}-bad"] = (limit, limit + worse)
+        by_dataset[f"{limit}-good"] = (limit, limit - worse)
+    series = [{"series": f'{naming.CONFIG_RELOAD_TIME}{{job="j"}}', "values": "1x60"}]
+    for dataset, (limit, value) in by_dataset.items():
+        given = {
+            naming.gauge(check, check.statistic(slo.thresholds[0].statistic)): value,
+            naming.objective_gauge(check): limit,
+            naming.observations(check): 500.0,
+            naming.DATASET_INFO: 1.0,
+            **({naming.gauge(check, check.adjusted): 0.0} if slo.thresholds[0].p_below else {}),
+        }
+        series += [
+            {"series": f'{metric}{{dataset="{dataset}",job="j"}}', "values": f"{number!r}x60"}
+            for metric, number in given.items()
+        ]
+    rule = next(rule for rule in RULES if rule.check is check)
+    asked = {
+        "expr": f'count by (dataset) (ALERTS{{alertname="{rule.alert}", alertstate="firing"}})',
+        "eval_time": "50m",
+        "exp_samples": [{"labels": f'{{dataset="{d}"}}', "value": 1} for d in by_dataset if d.endswith("bad")],
+    }
+    document = {
+        "rule_files": ["../labelmon.rules.yml"],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [asked]}],
+    }
+    lay_out(tmp_path, [rule], ())
+    (tmp_path / "rules" / "tests" / "t.yml").write_text(json.dumps(document))
+
+    tested = promtool("test", "rules", "rules/tests/t.yml", cwd=tmp_path)
+
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.15, 0.3])
+def test_the_shipped_tests_pass_with_any_margin(promtool: Tool, tmp_path: Path, margin: float) -> None:
+    alerting = replace(DEFAULT_ALERTING, threshold_margin=margin)
+    rules = [rule for rule in all_rules(catalogue(), alerting, URLS) if rule.check in GAUGES or rule.check is None]
+    tests = rule_tests.test_files(rules, alerting, URLS)
+    asked = [f"rules/tests/Label{name}Threshold.test.yml" for name in ("Backlog", "Coverage", "Drift", "Delay")]
+    lay_out(tmp_path, [], ())
+    (tmp_path / "rules" / "labelmon.rules.yml").write_text(rule_file(rules, alerting))
+    for name in asked:
+        (tmp_path / name).write_text(tests[name])
+
+    tested = promtool("test", "rules", *asked, cwd=tmp_path)
+
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_without_a_margin_a_rule_is_a_comparison() -> None:
+    plain = all_rules(catalogue(), replace(DEFAULT_ALERTING, threshold_margin=0.0), URLS)
+
+    assert not any("ALERTS" in str(rule.expr) or "margin" in rule.annotations["description"] for rule in plain)
 
 
 def test_every_alert_has_its_runbook() -> None:

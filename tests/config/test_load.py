@@ -84,6 +84,18 @@ def test_the_smallest_config_and_what_its_defaults_hide(tmp_path: Path) -> None:
     assert "dataset d has no owner: its team is `unowned` and nobody is told" in config.notices
 
 
+def test_how_much_of_a_gauge_may_be_bad_and_how_far_back_is_back(tmp_path: Path) -> None:
+    """Of the time slices of a gauge, and by what margin of its objective."""
+    said = SMALL.replace("{audits: {}}", "{items: {}}").replace(
+        "}}}}", "}}, objectives: {label_backlog: {at_most: 2h, bad_slices: 0.2}}}}"
+    )
+
+    config = read(tmp_path, said + "alerting: {threshold_margin: 0}\n")
+
+    assert config.datasets["d"].objectives["label_backlog"][0].bad_slices == 0.2
+    assert (config.alerting.threshold_margin, read(tmp_path, SMALL).alerting.threshold_margin) == (0, 0.1)
+
+
 def test_a_dollar_escapes_and_a_missing_variable_is_named(tmp_path: Path) -> None:
     price = read(tmp_path, SMALL.replace("{audits: {}}", '{audits: {where: {task: "$$5 ${A}"}}}'), A="x")
     assert price.datasets["d"].relations["audits"].where == {"task": ("$5 x",)}
@@ -135,6 +147,18 @@ def test_a_dollar_escapes_and_a_missing_variable_is_named(tmp_path: Path) -> Non
         (
             "objectives: {label_accuracy: {target: 0.9, window: soon}}",
             "label_accuracy.window: need a duration such as 60s, 48h or 28d, got 'soon'",
+        ),
+        (
+            "objectives: {label_accuracy: {target: 0.9, bad_slices: 0.1}}",
+            "label_accuracy.bad_slices: goes with sliced gauge checks only; label_accuracy is none",
+        ),
+        (
+            "objectives: {label_drift: {at_most: 0.1, bad_slices: 0.1}}",
+            "label_drift.bad_slices: goes with sliced gauge checks only; label_drift is none",
+        ),
+        (
+            "objectives: {label_backlog: {at_most: 1h, bad_slices: 0}}",
+            "label_backlog.bad_slices: need a share above 0 and below 1, got '0'",
         ),
         ("classes: [a, null]", "classes[1]: need text, got nothing"),
         ("timezone: Mars/Olympus", "timezone: unknown time zone 'Mars/Olympus'"),
@@ -228,6 +252,10 @@ def test_one_mistake_one_problem(tmp_path: Path, change: str, said: str) -> None
         (
             SMALL + f"alerting: {{keep_firing: {'9' * 400}d}}\n",
             f"4 alerting.keep_firing: need a duration of whole seconds, at most 100y, got '{'9' * 60}...'",
+        ),
+        (
+            SMALL + "alerting: {threshold_margin: 1}\n",
+            "4 alerting.threshold_margin: need a share of at least 0 and below 1, got '1'",
         ),
         (
             SMALL + "alerting: {profiles: {x: {page: [{burn: 1, long: 1h, short: 4500ms}]}}}\n",
