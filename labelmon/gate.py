@@ -14,7 +14,8 @@ from labelmon.check import Check, EventSlo
 from labelmon.durations import format_duration
 from labelmon.errors import UsageError
 from labelmon.estimators.proportion import evidence_nats, sufficiency
-from labelmon.model import Alerting, ObjectiveKind, Severity, SloStatus, State
+from labelmon.model import ObjectiveKind, Severity, SloStatus, State
+from labelmon.profiles import Alerting
 from labelmon.stages import StageStatus, staged
 
 

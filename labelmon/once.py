@@ -11,8 +11,9 @@ from labelmon.counts import BUCKET, Counts
 from labelmon.errors import StoreError
 from labelmon.estimators.burn import budget_remaining
 from labelmon.estimators.proportion import sufficiency
-from labelmon.measure import DesignEffects, combined, estimates
+from labelmon.measure import DesignEffects
 from labelmon.model import DAY, Dataset, Estimate, Measurement, SloStatus, State
+from labelmon.point import combined, estimates
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.reading import Target, describe, read_counts, targets_of
 from labelmon.stores import Span, Store

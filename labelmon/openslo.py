@@ -24,7 +24,8 @@ from labelmon.alerting.yamlfile import Block, dump_all, printable
 from labelmon.check import Check, EventSlo, GaugeSlo
 from labelmon.config import Config
 from labelmon.durations import format_duration
-from labelmon.model import Alerting, Dataset, Objective, ObjectiveKind, scope_label
+from labelmon.model import Dataset, Objective, ObjectiveKind, scope_label
+from labelmon.profiles import Alerting
 from labelmon.reading import targets_of
 
 OPENSLO_FILE = "openslo/labelmon.yaml"

@@ -13,7 +13,8 @@ from labelmon.checks import catalogue
 from labelmon.config import Config, load
 from labelmon.durations import format_duration
 from labelmon.errors import ConfigError, Problem, StoreError
-from labelmon.model import Alerting, Dataset, scope_label
+from labelmon.model import Dataset, scope_label
+from labelmon.profiles import Alerting
 from labelmon.reading import Target, missing_columns, targets_of
 from labelmon.stores import Reader, open_store
 

@@ -18,8 +18,10 @@ from labelmon.cells import local_days
 from labelmon.check import Check, EventSlo
 from labelmon.exporter import Sample
 from labelmon.ledger import Ledger, SeriesState
-from labelmon.measure import Board, Memo, Point, measure
-from labelmon.model import DAY, HOUR, Alerting, Dataset, scope_label
+from labelmon.measure import Board, measure
+from labelmon.model import DAY, HOUR, Dataset, scope_label
+from labelmon.point import Memo, Point
+from labelmon.profiles import Alerting
 from labelmon.reading import Target, targets_of
 from labelmon.recount import Pace, floor_to, pace_of
 from labelmon.samples import measured_samples, slo_samples

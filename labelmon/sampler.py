@@ -12,8 +12,10 @@ from labelmon.counts import Counts
 from labelmon.errors import StoreError
 from labelmon.families import Families
 from labelmon.ledger import Change, Ledger, SeriesState
-from labelmon.measure import Board, Memo, Point, measure
-from labelmon.model import DAY, HOUR, Alerting, Dataset, Objective
+from labelmon.measure import Board, measure
+from labelmon.model import DAY, HOUR, Dataset, Objective
+from labelmon.point import Memo, Point
+from labelmon.profiles import Alerting
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.reading import describe, earliest_row, read_counts, targets_of
 from labelmon.recount import (

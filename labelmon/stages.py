@@ -23,8 +23,10 @@ from labelmon.check import PARTNER, Check, Event, EventSlo
 from labelmon.counts import OTHER, ROWS
 from labelmon.errors import UsageError
 from labelmon.estimators.survey import GOOD_SQUARED, WEIGHT_SQUARED
-from labelmon.measure import Point, bounds, measure
-from labelmon.model import Alerting, Dataset, ObjectiveKind, SloStatus
+from labelmon.measure import measure
+from labelmon.model import Dataset, ObjectiveKind, SloStatus
+from labelmon.point import Point, bounds
+from labelmon.profiles import Alerting
 from labelmon.reading import Target
 from labelmon.roles import RELATIONS, UNIT_ROLES
 from labelmon.sampler import DatasetSampler

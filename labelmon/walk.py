@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from labelmon.check import EventSlo
 from labelmon.estimators.cusum import cusums, levels
-from labelmon.model import Alerting, CusumRatio, Severity
+from labelmon.model import CusumRatio, Severity
+from labelmon.profiles import Alerting
 from labelmon.timeline import Timeline
 
 

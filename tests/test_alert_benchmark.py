@@ -17,8 +17,8 @@ from labelmon.alerting.tiers import burning, burning_tiers
 from labelmon.alerting.yamlfile import dump
 from labelmon.estimators.burn import choose_instrument, window_count
 from labelmon.estimators.cusum import cusums, levels
-from labelmon.model import BurnTier, Instrument, Mode, Profile, Severity, Urls
-from labelmon.profiles import DEFAULT_ALERTING, DENSE
+from labelmon.model import Instrument, Severity, Urls
+from labelmon.profiles import DEFAULT_ALERTING, DENSE, BurnTier, Mode, Profile
 from tests.benchmarks.alerts import cells, judge, page, product, promql, walks
 from tests.benchmarks.alerts.cells import (
     Cell,

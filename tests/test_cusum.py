@@ -16,8 +16,9 @@ from labelmon.checks import catalogue
 from labelmon.counts import Op
 from labelmon.estimators.burn import choose_instrument
 from labelmon.estimators.cusum import CAP, alternative, cusums, levels, step
-from labelmon.measure import Point, measure
+from labelmon.measure import measure
 from labelmon.model import DAY, HOUR, Instrument, Objective, Severity, SloStatus
+from labelmon.point import Point
 from labelmon.profiles import DEFAULT_ALERTING
 from labelmon.reading import targets_of
 from labelmon.recount import pace_of

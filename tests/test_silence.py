@@ -18,8 +18,8 @@ from labelmon.config.datasets import default_objective
 from labelmon.counts import BUCKET, ROWS, Counts, Op
 from labelmon.estimators.seasons import weekly_rates
 from labelmon.estimators.silence import silence
-from labelmon.model import DAY, HOUR, Alerting, BurnTier, Calendar, Estimate, Objective, ObjectiveKind, Profile, State
-from labelmon.profiles import DEFAULT_ALERTING
+from labelmon.model import DAY, HOUR, Calendar, Estimate, Objective, ObjectiveKind, State
+from labelmon.profiles import DEFAULT_ALERTING, Alerting, BurnTier, Profile
 from labelmon.sampler import DatasetSampler
 from tests.world import World, dataset, iso, relation
 

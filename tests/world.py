@@ -9,18 +9,8 @@ from pathlib import Path
 
 from labelmon.checks import catalogue
 from labelmon.ledger import Ledger, open_ledger
-from labelmon.model import (
-    HOUR,
-    Alerting,
-    Dataset,
-    Objective,
-    ObjectiveKind,
-    Owner,
-    Relation,
-    StoreSpec,
-    Tier,
-)
-from labelmon.profiles import DEFAULT_ALERTING
+from labelmon.model import HOUR, Dataset, Objective, ObjectiveKind, Owner, Relation, StoreSpec, Tier
+from labelmon.profiles import DEFAULT_ALERTING, Alerting
 from labelmon.pseudonyms import Pseudonyms
 from labelmon.sampler import DatasetSampler
 from labelmon.stores import open_store

@@ -16,7 +16,8 @@ from labelmon.alerting.promtool_parts import OWNER, STEPS, expect, filled, loade
 from labelmon.alerting.scenarios import QUIET, Scenario, Seen, fires, scenarios
 from labelmon.check import Check
 from labelmon.durations import format_duration
-from labelmon.model import Alerting, Severity, Urls
+from labelmon.model import Severity, Urls
+from labelmon.profiles import Alerting
 
 
 def burn_tests(check: Check, alerting: Alerting, urls: Urls) -> list[dict[str, Any]]:

@@ -16,7 +16,8 @@ from labelmon.alerting.tiers import burning
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
 from labelmon.durations import format_duration
 from labelmon.exporter import Sample
-from labelmon.model import Alerting, ObjectiveKind, Severity, SloStatus, State, Urls
+from labelmon.model import ObjectiveKind, Severity, SloStatus, State, Urls
+from labelmon.profiles import Alerting
 
 
 @dataclass(frozen=True, kw_only=True)

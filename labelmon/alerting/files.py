@@ -8,7 +8,7 @@ from typing import Any
 from labelmon.alerting.rules import Rule
 from labelmon.alerting.yamlfile import Block, dump
 from labelmon.durations import format_duration
-from labelmon.model import Alerting
+from labelmon.profiles import Alerting
 
 RULES_FILE = "rules/labelmon.rules.yml"
 

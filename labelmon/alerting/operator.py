@@ -22,7 +22,8 @@ from labelmon.alerting.rules import Rule
 from labelmon.alerting.yamlfile import dump
 from labelmon.config import Config, Receiver
 from labelmon.errors import UsageError
-from labelmon.model import Alerting, Owner, Urls
+from labelmon.model import Owner, Urls
+from labelmon.profiles import Alerting
 
 RULE_MANIFEST = "operator/prometheusrule.yaml"
 ROUTES_MANIFEST = "operator/alertmanagerconfig.yaml"

@@ -10,8 +10,7 @@ from labelmon import naming
 from labelmon.alerting.promql import Compare, Expr, Join, Metric
 from labelmon.check import Check
 from labelmon.durations import format_duration
-from labelmon.model import BurnTier, Profile
-from labelmon.profiles import factor, workbook
+from labelmon.profiles import BurnTier, Profile, factor, workbook
 
 __all__ = ["factor", "plain_tier", "thresholds", "workbook"]
 

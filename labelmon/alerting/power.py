@@ -6,7 +6,8 @@ from labelmon import naming
 from labelmon.alerting.rules import MOSTLY_BAD, tiers_of
 from labelmon.durations import format_duration
 from labelmon.estimators.cusum import alternative
-from labelmon.model import Alerting, Instrument, Mode, Severity, SloStatus
+from labelmon.model import Instrument, Severity, SloStatus
+from labelmon.profiles import Alerting, Mode
 
 
 def dead_tiers(budget: float, alerting: Alerting) -> list[str]:

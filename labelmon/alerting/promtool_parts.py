@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 from labelmon import naming
 from labelmon.alerting.annotations import Blanks
 from labelmon.durations import format_duration
-from labelmon.model import Alerting
+from labelmon.profiles import Alerting
 
 OWNER = {"pipeline": "pipe", "store": "warehouse", "team": "imaging", "tier": "critical"}
 STEPS = 4  # evaluations before the scenarios are looked at

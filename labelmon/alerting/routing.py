@@ -9,7 +9,8 @@ from labelmon import naming
 from labelmon.alerting.yamlfile import dump
 from labelmon.config import Receiver
 from labelmon.durations import format_duration
-from labelmon.model import Alerting, Dataset, Owner, Severity, Urls
+from labelmon.model import Dataset, Owner, Severity, Urls
+from labelmon.profiles import Alerting
 
 NULL = "null"
 ROUTES_FILE = "rules/alertmanager.yml"

@@ -25,7 +25,8 @@ from labelmon.alerting.stale_tests import dataset_stale_test
 from labelmon.alerting.yamlfile import dump
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
 from labelmon.durations import format_duration
-from labelmon.model import Alerting, Urls
+from labelmon.model import Urls
+from labelmon.profiles import Alerting
 
 RULES_FROM_TESTS = "../labelmon.rules.yml"
 

@@ -28,7 +28,8 @@ from labelmon.alerting.promql import Absent, Age, Compare, Expr, Join, MaxBy, Me
 from labelmon.buckets import bucket_width
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
 from labelmon.durations import format_duration
-from labelmon.model import DAY, Alerting, BurnTier, Instrument, Mode, Profile, Severity, Urls
+from labelmon.model import DAY, Instrument, Severity, Urls
+from labelmon.profiles import Alerting, BurnTier, Mode, Profile
 
 # A tier whose factor x budget reaches 1 cannot fire: at 90 % x14.4 stands for 144 % errors. Where most events
 # are bad no factor is asked.

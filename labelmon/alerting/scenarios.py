@@ -9,7 +9,8 @@ from labelmon import naming
 from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, material_burn, recent_windows, tiers_of
 from labelmon.durations import format_duration
 from labelmon.estimators.proportion import evidence_nats
-from labelmon.model import Alerting, BurnTier, Instrument, Mode, Profile, Severity
+from labelmon.model import Instrument, Severity
+from labelmon.profiles import Alerting, BurnTier, Mode, Profile
 
 
 @dataclass(frozen=True, kw_only=True)

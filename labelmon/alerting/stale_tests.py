@@ -8,7 +8,7 @@ from labelmon import naming
 from labelmon.alerting.promtool_parts import OWNER, STEPS, ending, expect, fades, loaded, one, selector
 from labelmon.alerting.rules import Rule, stale_limit
 from labelmon.durations import format_duration
-from labelmon.model import Alerting
+from labelmon.profiles import Alerting
 
 
 def dataset_stale_test(rule: Rule, alerting: Alerting) -> dict[str, Any]:

@@ -6,17 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, material_burn, recent_windows, tiers_of
-from labelmon.model import (
-    Alerting,
-    BurnTier,
-    CusumRatio,
-    Instrument,
-    Mode,
-    Profile,
-    Severity,
-    SloStatus,
-    WindowCount,
-)
+from labelmon.model import CusumRatio, Instrument, Severity, SloStatus, WindowCount
+from labelmon.profiles import Alerting, BurnTier, Mode, Profile
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,8 +23,8 @@ from labelmon.config.fields import (
 from labelmon.config.source import Node
 from labelmon.config.types import Receiver
 from labelmon.durations import format_duration
-from labelmon.model import HOUR, Alerting, BurnTier, Mode, Owner, Profile, StoreSpec, Urls
-from labelmon.profiles import DEFAULT_ALERTING, workbook
+from labelmon.model import HOUR, Owner, StoreSpec, Urls
+from labelmon.profiles import DEFAULT_ALERTING, Alerting, BurnTier, Mode, Profile, workbook
 
 RECEIVER_KEYS: dict[str, tuple[str, ...]] = {
     "pagerduty": ("routing_key",),

@@ -13,7 +13,8 @@ from labelmon.config.datasets import OBJECTIVE_KINDS, SCOPE_KEYS
 from labelmon.config.fields import DATASET_NAME, DURATION, FLAG, LABEL, NUMBER, SHARE, TEXT, URL, WHOLE
 from labelmon.config.places import ALERTING_KEYS, RECEIVER_KEYS, SECRET_KEYS, TIER_KEYS
 from labelmon.config.validators import VALIDATORS_SCHEMA
-from labelmon.model import Mode, Tier
+from labelmon.model import Tier
+from labelmon.profiles import Mode
 from labelmon.roles import RELATIONS
 
 Schema = Mapping[str, Any]

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labelmon.model import Alerting, Dataset, Owner, StoreSpec, Urls
+from labelmon.model import Dataset, Owner, StoreSpec, Urls
+from labelmon.profiles import Alerting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from labelmon.estimators.proportion import ALPHA, evidence_nats, fewest_events
-from labelmon.model import Instrument, Profile, WindowCount
+from labelmon.model import Instrument, WindowCount
+from labelmon.profiles import Profile
 
 HYSTERESIS = 2.0  # a quicker profile is taken up only with twice the room it needs
 

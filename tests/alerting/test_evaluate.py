@@ -17,8 +17,8 @@ from labelmon.check import GaugeSlo
 from labelmon.checks import catalogue
 from labelmon.durations import format_duration
 from labelmon.exporter import Sample
-from labelmon.model import HOUR, Alerting, Objective, ObjectiveKind, SloStatus, Urls
-from labelmon.profiles import DEFAULT_ALERTING, DENSE
+from labelmon.model import HOUR, Objective, ObjectiveKind, SloStatus, Urls
+from labelmon.profiles import DEFAULT_ALERTING, DENSE, Alerting
 from labelmon.replay import replay_of
 from labelmon.samples import slo_samples
 from tests.alerting.conftest import Tool

@@ -14,8 +14,8 @@ from labelmon.alerting.rules import all_rules
 from labelmon.alerting.tiers import burning
 from labelmon.checks import catalogue
 from labelmon.estimators.burn import window_count
-from labelmon.model import DAY, HOUR, Alerting, Mode, Severity, SloStatus, State, Urls
-from labelmon.profiles import DEFAULT_ALERTING
+from labelmon.model import DAY, HOUR, Severity, SloStatus, State, Urls
+from labelmon.profiles import DEFAULT_ALERTING, Alerting, Mode
 from tests.alerting.conftest import Tool
 from tests.world import target
 

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from labelmon.alerting.plain import workbook
 from labelmon.alerting.power import dead_tiers, judged_text
 from labelmon.cli import main
-from labelmon.model import Alerting, Instrument, Mode, SloStatus, State
-from labelmon.profiles import DEFAULT_ALERTING
+from labelmon.model import Instrument, SloStatus, State
+from labelmon.profiles import DEFAULT_ALERTING, Alerting, Mode
 from tests.world import TABLES, target
 
 CONFIG = """

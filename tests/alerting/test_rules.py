@@ -19,8 +19,8 @@ from labelmon.alerting.scenarios import fires, scenarios
 from labelmon.alerting.tiers import burning
 from labelmon.check import Check, GaugeSlo
 from labelmon.checks import catalogue
-from labelmon.model import Alerting, CusumRatio, Mode, Severity, SloStatus, State, Urls, WindowCount
-from labelmon.profiles import DEFAULT_ALERTING
+from labelmon.model import CusumRatio, Severity, SloStatus, State, Urls, WindowCount
+from labelmon.profiles import DEFAULT_ALERTING, Alerting, Mode
 from tests.alerting.conftest import Tool
 from tests.world import target
 

@@ -16,8 +16,8 @@ from labelmon.alerting.plain import workbook
 from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, material_burn, recent_windows, tiers_of
 from labelmon.estimators.burn import HYSTERESIS
 from labelmon.estimators.proportion import fewest_events
-from labelmon.model import DAY, Alerting, BurnTier, Profile, Severity
-from labelmon.profiles import DEFAULT_ALERTING
+from labelmon.model import DAY, Severity
+from labelmon.profiles import DEFAULT_ALERTING, Alerting, BurnTier, Profile
 from labelmon.recount import Pace
 from tests.benchmarks.alerts.streams import Counts, Stream
 from tests.benchmarks.alerts.walks import decided

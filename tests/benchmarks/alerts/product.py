@@ -11,8 +11,9 @@ from labelmon.cells import Cell
 from labelmon.checks import validator_pass
 from labelmon.counts import ROWS, Counts, Op
 from labelmon.exporter import Sample
-from labelmon.measure import Point, measure
+from labelmon.measure import measure
 from labelmon.model import Dataset, Objective, ObjectiveKind, Owner, Relation, SloStatus, Tier
+from labelmon.point import Point
 from labelmon.profiles import DEFAULT_ALERTING
 from labelmon.samples import slo_samples
 from labelmon.stores import Series

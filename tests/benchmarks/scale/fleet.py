@@ -14,7 +14,8 @@ from labelmon.config import Config
 from labelmon.daemon import Daemon
 from labelmon.exporter import Snapshot
 from labelmon.measure import Board
-from labelmon.model import Alerting, Dataset, Measurement, SloStatus, State
+from labelmon.model import Dataset, Measurement, SloStatus, State
+from labelmon.profiles import Alerting
 from labelmon.sampler import CycleResult, DatasetSampler
 
 Alert = tuple[str, str, str, str, str]  # name, severity, dataset, sli, scope
