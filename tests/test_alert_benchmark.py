@@ -191,8 +191,8 @@ def test_the_walks_are_the_products(per_hour: int, effect: float) -> None:
 
 
 def test_the_instrument_is_the_products_with_its_hysteresis() -> None:
-    """From 30 audits an hour to 2, and back over 30 to 60: 1.8, .1, 1.8 and 3.6 bad audits in the longest window."""
-    each = np.repeat([30, 2, 30, 60], 10 * DAY)
+    """From 30 audits an hour to 2, and back over 17 to 60: 1.8, .1, 1.02 and 3.6 bad audits in the longest window."""
+    each = np.repeat([30, 2, 17, 60], 10 * DAY)
     events = np.random.default_rng(15).poisson(each / 60)[:, None].astype(np.int32)
     windows = judge.Windows(Stream(events=events, errors=np.zeros_like(events)))
 

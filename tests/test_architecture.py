@@ -33,6 +33,8 @@ LAYERS = (
     {
         "reading",
         "measure",
+        "point",
+        "standing",
         "walk",
         "families",
         "sampler",

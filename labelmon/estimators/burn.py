@@ -9,6 +9,7 @@ from labelmon.model import Instrument, WindowCount
 from labelmon.profiles import Profile
 
 HYSTERESIS = 2.0  # a quicker profile is taken up only with twice the room it needs
+RETURN = 1.1  # windows page again only with so much more than they need; one that waits for long is slow to see a fault
 
 
 def window_count(window: int, events: float, errors: float, budget: float, design_effect: float = 1.0) -> WindowCount:
@@ -80,20 +81,21 @@ def choose_profile(
 
 
 def choose_instrument(expected_bad: float, current: str) -> Instrument:
-    """Whether windows may page too: where the longest can expect a bad event at the budget, two to come back to them.
+    """Whether windows may page too: where the longest can expect a bad event at the budget, 1.1 to come back to them.
 
     Below that a single bad event is many budgets, and the bound that evidence rests on is at its worst: by windows
     99 % at 5 events an hour would page falsely .3 times a month. The e-CUSUM knows no windows.
 
     Parameters
     ----------
-    expected_bad : (effective) events of the longest page window x budget
+    expected_bad : (effective) events of the longest page window x budget, divided once more by a design effect
+        above 1
     current : the instrument in force, '' at first
 
     Examples
     --------
-    >>> [str(choose_instrument(1.5, current)) for current in ("", "both", "cusum")]
+    >>> [str(choose_instrument(1.05, current)) for current in ("", "both", "cusum")]
     ['both', 'both', 'cusum']
     """
-    needed = HYSTERESIS if current == Instrument.CUSUM else 1.0
+    needed = RETURN if current == Instrument.CUSUM else 1.0
     return Instrument.BOTH if expected_bad >= needed else Instrument.CUSUM

@@ -14,7 +14,7 @@ import numpy as np
 
 from labelmon.alerting.plain import workbook
 from labelmon.alerting.rules import MOSTLY_BAD, evidence_needed, material_burn, recent_windows, tiers_of
-from labelmon.estimators.burn import HYSTERESIS
+from labelmon.estimators.burn import HYSTERESIS, RETURN
 from labelmon.estimators.proportion import fewest_events
 from labelmon.model import DAY, Severity
 from labelmon.profiles import DEFAULT_ALERTING, Alerting, BurnTier, Profile
@@ -167,8 +167,8 @@ def windows_may_page(windows: Windows, budget: float, effect: float, alerting: A
     # With so much room the quickest profile is chosen whatever was chosen before.
     if not (room >= needed * HYSTERESIS).all():
         raise ValueError(f"too few audits for the profile {profile.name}: {room.min():g} in a window, need {needed}")
-    bad = most * budget
-    marks = np.where(bad >= HYSTERESIS, 1, np.where(bad < 1.0, 0, -1)).astype(np.int8)
+    bad = most * budget / max(1.0, effect)
+    marks = np.where(bad >= RETURN, 1, np.where(bad < 1.0, 0, -1)).astype(np.int8)
     marks[: STARTED + 1] = bad[STARTED] >= 1.0
     told = np.where(marks >= 0, np.arange(len(marks), dtype=np.int32)[:, None], 0)
     np.maximum.accumulate(told, axis=0, out=told)
