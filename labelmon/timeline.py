@@ -111,19 +111,22 @@ class Timeline:
         return Counts.of((BUCKET, *self.keys), self.ops, rows)
 
     def arrival_lag(self, start: int, share: float = 0.75) -> float | None:
-        """How late rows arrive: the quantile `share` over hours of event time of when an hour's first row was seen.
+        """How late rows arrive: the quantile `share`, over hours of arrival, of the same quantile of what arrived then.
 
-        Weighing hours, not rows, keeps one bulk upload from deciding; None where nothing was watched arriving.
+        What arrived in an hour are hours of event time, each as its first row was seen. Weighing hours of arrival, not
+        rows or hours of event time, keeps one bulk upload from deciding; None where nothing was watched arriving.
         """
-        part = self.starts >= start
-        watched = part & ~np.isnan(self.lags)
+        watched = (self.starts >= start) & ~np.isnan(self.lags)
         if not watched.any():
             return None
-        hours = self.starts[watched] // 3600
-        order = np.argsort(hours, kind="stable")
-        edges = np.flatnonzero(np.diff(hours[order])) + 1
-        firsts = [float(group.min()) for group in np.split(self.lags[watched][order], edges)]
-        return float(np.quantile(firsts, share))
+        starts, lags = self.starts[watched], self.lags[watched]
+        arrived = (starts + self.widths[watched] + lags) // 3600
+        order = np.argsort(lags, kind="stable")
+        _, first = np.unique(starts[order] // 3600, return_index=True)
+        by_arrival: dict[float, list[float]] = {}
+        for place in order[first]:
+            by_arrival.setdefault(float(arrived[place]), []).append(float(lags[place]))
+        return float(np.quantile([np.quantile(lags, share) for lags in by_arrival.values()], share))
 
     def _matching(
         self, start: int, end: int, scope: Mapping[str, str] | None
