@@ -103,7 +103,7 @@ def test_faults_are_found_where_they_were_and_for_how_long(month: Backtest) -> N
     (old, new) = page.episodes
     assert old[0] == OLD + HOUR + 2 * MINUTE  # the first whole hour of the fault, once it is visible
     assert old[1] == OLD + 3 * HOUR + 12 * MINUTE  # the first hour without it, and ten minutes of keep_firing_for
-    assert NEW + 20 * MINUTE <= new[0] <= NEW + 40 * MINUTE
+    assert NEW + 5 * MINUTE <= new[0] <= NEW + 40 * MINUTE
     assert NEW + 2 * HOUR <= new[1] <= NEW + 3 * HOUR
     assert page.total == sum(end - start for start, end in page.episodes)
     assert page.longest == max(end - start for start, end in page.episodes)
