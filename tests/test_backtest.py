@@ -103,7 +103,7 @@ def test_faults_are_found_where_they_were_and_for_how_long(month: Backtest) -> N
     (old, new) = page.episodes
     assert old[0] == OLD + HOUR + 2 * MINUTE  # the first whole hour of the fault, once it is visible
     assert old[1] == OLD + 3 * HOUR + 12 * MINUTE  # the first hour without it, and ten minutes of keep_firing_for
-    assert NEW + 20 * MINUTE <= new[0] <= NEW + 40 * MINUTE
+    assert NEW + 45 * MINUTE < new[0] <= NEW + 50 * MINUTE  # 72 % of an hour, and two minutes to become visible
     assert NEW + 2 * HOUR <= new[1] <= NEW + 3 * HOUR
     assert page.total == sum(end - start for start, end in page.episodes)
     assert page.longest == max(end - start for start, end in page.episodes)
@@ -162,7 +162,7 @@ def test_pages_are_those_of_the_worst_thirty_days(month: Backtest, days: tuple[f
 def test_a_question_that_makes_no_sense_is_the_users_mistake(
     config: Config, span: tuple[float, float], only: str, said: str
 ) -> None:
-    with pytest.raises(UsageError, match="(?s).") as caught:
+    with pytest.raises(UsageError, match=r"^--") as caught:
         backtest(config, catalogue(), span, only, 60, NOW)
 
     assert said in str(caught.value)
@@ -186,7 +186,7 @@ def test_the_ledger_is_only_read(config: Config, tmp_path: Path) -> None:
 
     assert content() == before
     ledger = read_ledger(config.ledger_url)
-    with pytest.raises(LedgerError, match="readonly|read-only|query_only|attempt to write"):
+    with pytest.raises(LedgerError, match="readonly database"):
         ledger.forget(1, NOW)
     ledger.engine.dispose()
     with pytest.raises(LedgerError, match="does not exist yet"):
@@ -199,6 +199,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     now = time.time() // 3600 * 3600
     world.audits(now - 9 * HOUR, now - 4 * HOUR, 60)
     world.audits(now - 4 * HOUR, now - 2 * HOUR, 60, right=False)
+    world.audits(now - 2 * HOUR, now, 60)
     world.close()
     (tmp_path / "ledger.db").unlink()
     (tmp_path / "labelmon.yaml").write_text(CONFIG)
@@ -236,7 +237,8 @@ HOLD = alerts_of(next(c for c in catalogue() if c.name == "label_backlog"), DEFA
         ("xxxxx.", 60, []),  # four minutes between the first and the last: `for` is five
         ("xxxxxx" + "." * 20, 60, [(300, 960)]),  # quiet from 360 on, and ten minutes more
         ("xxxxxx" + "." * 9 + "x" + "." * 20, 60, [(300, 1560)]),  # back within keep_firing_for: the same episode
-        ("xxxxxx" + "." * 10 + "xxxxxx", 60, [(300, 960), (1260, None)]),
+        ("xxxxxx" + "." * 10 + "x", 60, [(300, None)]),
+        ("xxxxxx" + "." * 11 + "xxxxxx", 60, [(300, 960), (1320, None)]),
         ("xx..", 3600, [(300, 7800)]),  # an hour apart: as if looked at every minute
         ("x...", 3600, []),
     ],
