@@ -37,7 +37,9 @@ def world(folder: Path, errors: list[bool], at: list[float], goal: str = "{targe
     """A store of audits at these instants, and the config that watches it."""
     with closing(sqlite3.connect(folder / "s.db")) as db, db:
         db.executescript(TABLES)
-        rows = [(f"i{n}", "y" if wrong else "x", "x", iso(t)) for n, (wrong, t) in enumerate(zip(errors, at, strict=True))]
+        rows = [
+            (f"i{n}", "y" if wrong else "x", "x", iso(t)) for n, (wrong, t) in enumerate(zip(errors, at, strict=True))
+        ]
         db.executemany("INSERT INTO audits VALUES (?, ?, ?, ?)", rows)
     path = folder / "labelmon.yaml"
     path.write_text(CONFIG.replace("GOAL", goal))
@@ -128,7 +130,9 @@ def test_where_nothing_may_be_bad_one_event_pauses(tmp_path: Path, errors: int, 
         (("--dataset", "d", "--slo", "label_latency"), "--slo: label_latency is off on d: needs relation items"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_the_users_mistake(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_a_question_that_makes_no_sense_is_the_users_mistake(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
     code, _, error = gate(world(tmp_path, [False], [NOW]), *arguments)
 
     assert code == 2
@@ -144,7 +148,9 @@ def test_the_ledger_is_not_touched(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("wrong", "expected", "verdict"), [(False, 200, "go"), (True, 503, "pause")])
 def test_over_http(tmp_path: Path, *, wrong: bool, expected: int, verdict: str) -> None:
     clock = [float(NOW)]
-    daemon = Daemon(path=world(tmp_path, [wrong] * len(MINUTES), MINUTES), catalogue=catalogue(), clock=lambda: clock[0])
+    daemon = Daemon(
+        path=world(tmp_path, [wrong] * len(MINUTES), MINUTES), catalogue=catalogue(), clock=lambda: clock[0]
+    )
     daemon.start()
     try:
         before = get(daemon, "/api/v1/gate/d")
