@@ -23,6 +23,7 @@ from labelmon.ledger import open_ledger, read_ledger
 from labelmon.model import DAY, HOUR, Severity, Urls
 from labelmon.profiles import DEFAULT_ALERTING
 from labelmon.pseudonyms import Pseudonyms
+from labelmon.replay import replay_of
 from labelmon.report import picked
 from labelmon.sampler import DatasetSampler
 from labelmon.stores import open_store
@@ -119,6 +120,19 @@ def test_nothing_is_seen_before_it_happened(config: Config) -> None:
     (found,) = backtest(config, catalogue(), (OLD - DAY, OLD + HOUR), "d", 300, NOW)
 
     assert found.pages == 0
+
+
+def test_a_cell_is_known_from_its_end_on(config: Config) -> None:
+    ledger = read_ledger(config.ledger_url)
+    replay = replay_of(config.datasets["d"], catalogue(), ledger, DEFAULT_ALERTING)
+    ledger.engine.dispose()
+    past = replay.pasts["label_accuracy"]
+
+    before, after = past.until(OLD + HOUR - 1), past.until(OLD + HOUR)
+
+    assert (before.newest, after.newest) == (OLD, OLD + HOUR)
+    assert after.totals(OLD, NOW) == after.totals(OLD, OLD + HOUR)
+    assert len(past.until(NOW + DAY).starts) == len(past.line.starts)
 
 
 def test_what_is_not_replayed_is_named(month: Backtest) -> None:
