@@ -135,6 +135,22 @@ def test_a_cell_is_known_from_its_end_on(config: Config) -> None:
     assert len(past.until(NOW + DAY).starts) == len(past.line.starts)
 
 
+def test_a_gauge_that_nobody_samples_any_more_is_unknown(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.item("waits", NOW - 2 * DAY)
+    sampler = world.sampler()
+    for minute in range(5):
+        sampler.cycle(NOW + minute * MINUTE)
+    sampler.cycle(NOW + HOUR)
+    replay = replay_of(sampler.dataset, catalogue(), world.ledger, DEFAULT_ALERTING)
+    world.close()
+
+    shown = {minute: bool(replay.look(NOW + minute * MINUTE)[1]) for minute in (0, 1, 5, 12, 20, 60, 61)}
+
+    # Numbers stand for five intervals, and are seen as late as anything is.
+    assert shown == {0: False, 1: True, 5: True, 12: True, 20: False, 60: False, 61: True}
+
+
 def test_what_is_not_replayed_is_named(month: Backtest) -> None:
     assert any(note.startswith("label_backlog: known since") for note in month.notes) or (
         "only a running daemon keeps it" in month.missing["label_backlog"]
