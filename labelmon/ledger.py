@@ -253,6 +253,7 @@ def read_ledger(url: str) -> Ledger:
     with ledger._transaction() as connection:  # noqa: SLF001
         version = _version(connection)
     if version != len(MIGRATIONS):
+        engine.dispose()
         raise LedgerError(
             f"ledger: schema version {version} is not this labelmon's {len(MIGRATIONS)}; "
             "only the daemon and labelmon backfill bring a ledger up to date"

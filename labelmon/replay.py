@@ -50,8 +50,11 @@ class Past:
     series: Series
     state: SeriesState
     line: Timeline
-    ends: NDArray[np.int64]
+    ends: NDArray[np.int64] = field(init=False)
     memo: Memo = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ends = np.maximum.accumulate(self.line.starts + self.line.widths)
 
     def until(self, at: float) -> Timeline:
         """What was known at `at`; its version is the number of cells, so that memos hold as long as it does."""
@@ -198,8 +201,7 @@ def replay_of(dataset: Dataset, catalogue: Sequence[Check], ledger: Ledger, aler
             if not series.part:
                 missing[target.check.name] = _why_missing(series)
             continue
-        ends = np.maximum.accumulate(line.starts + line.widths)
-        pasts[series.name] = Past(series=series, state=state, line=line, ends=ends)
+        pasts[series.name] = Past(series=series, state=state, line=line)
     return Replay(
         dataset=dataset,
         alerting=alerting,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from labelmon.cells import Cell
 from labelmon.errors import LedgerError
-from labelmon.ledger import Change, Ledger, open_ledger
+from labelmon.ledger import Change, Ledger, open_ledger, read_ledger
 from tests.postgres import KEEPER, LOCKED, OWNER, PASSWORD, Cluster
 from tests.world import HOUR, NOW, World
 
@@ -67,6 +68,22 @@ def test_a_series_that_two_processes_meet_at_once_is_one(postgres: Cluster, sche
 
     assert at_once(4, meet) == []
     assert [len(set(found)) for found in ids] == [1] * 20
+
+
+def test_a_ledger_that_is_read_only_reads(postgres: Cluster, schema: str, opened: list[Ledger]) -> None:
+    with pytest.raises(LedgerError, match="schema version 0"):
+        read_ledger(postgres.url(KEEPER, schema))
+    opened.append(open_ledger(postgres.url(KEEPER, schema)))
+    opened[0].commit([Change(state=replace(opened[0].state("d", "n", "h", ["rows"]), hot=1.0))])
+    opened.append(read_ledger(postgres.url(KEEPER, schema)))
+
+    known = opened[1].known("d", "n", "h")
+
+    assert known is not None
+    assert known.hot == 1.0
+    assert opened[1].known("d", "other", "h") is None
+    with pytest.raises(LedgerError, match="read-only transaction"):
+        opened[1].forget(known.id, NOW)
 
 
 def test_two_processes_may_store_the_same_bucket(postgres: Cluster, schema: str, opened: list[Ledger]) -> None:

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from labelmon import naming
-from labelmon.alerting.rules import Rule, any_bad_rule, any_bad_window, burn_rule, threshold_metric, threshold_rule
+from labelmon.alerting.rules import (
+    Rule,
+    any_bad_rule,
+    any_bad_window,
+    burn_rule,
+    hysteresis,
+    threshold_metric,
+    threshold_rule,
+)
 from labelmon.alerting.tiers import burning
 from labelmon.check import Check, EventSlo, GaugeSlo, Threshold
 from labelmon.durations import format_duration
@@ -118,7 +126,9 @@ def alerts_of(check: Check, alerting: Alerting, urls: Urls) -> list[Alert]:
             Alert(rule=any_bad_rule(check, alerting, urls), holds=partial(_any_bad, check, alerting)),
         ]
     return [
-        Alert(rule=threshold_rule(check, threshold, alerting, urls), holds=partial(_past, check, slo, threshold))
+        Alert(
+            rule=threshold_rule(check, threshold, alerting, urls), holds=partial(_past, check, slo, threshold, alerting)
+        )
         for threshold in slo.thresholds
     ]
 
@@ -144,20 +154,29 @@ def _judged(check: Check, seen: Seen) -> list[SloStatus]:
     return [s for s in seen.statuses if s.check == check.name and s.state is not State.ERROR]
 
 
-def _past(check: Check, slo: GaugeSlo, threshold: Threshold, seen: Seen, firing: Collection[str]) -> set[str]:
-    del firing
+def _past(
+    check: Check, slo: GaugeSlo, threshold: Threshold, alerting: Alerting, seen: Seen, firing: Collection[str]
+) -> set[str]:
     metric = threshold_metric(check, threshold)
     value_of = seen.oldest if check.statistic(threshold.statistic).age else seen.largest
+    factor, offset = hysteresis(check, alerting.threshold_margin)
     found = set()
     for scope in seen.values.get(metric, {}):
         value, limit = value_of(metric, scope), seen.largest(naming.objective_gauge(check), scope)
-        if value is None or limit is None or not (value > limit if slo.at_most is not None else value < limit):
+        if value is None or limit is None:
             continue
         if threshold.at_least and (seen.largest(naming.observations(check), scope) or 0.0) < threshold.at_least:
             continue
-        if threshold.p_below:
+        begins = _beyond(slo, value, limit)
+        if begins and threshold.p_below:
             by_chance = seen.largest(naming.gauge(check, check.adjusted), scope)
-            if by_chance is None or by_chance >= threshold.p_below:
-                continue
-        found.add(scope)
+            begins = by_chance is not None and by_chance < threshold.p_below
+        # What fires goes on until the gauge is back by the margin, as the rule asks ALERTS.
+        lasts = alerting.threshold_margin and scope in firing and _beyond(slo, value, limit * factor + offset)
+        if begins or lasts:
+            found.add(scope)
     return found
+
+
+def _beyond(slo: GaugeSlo, value: float, limit: float) -> bool:
+    return value > limit if slo.at_most is not None else value < limit

@@ -88,6 +88,12 @@ STREAMS = {
         fires={("LabelBacklogThreshold", "page"), ("LabelBacklogThreshold", "ticket")},
         objectives=BACKLOG,
     ),
+    # Over half an hour, then at 28 minutes, which is within the margin, then at 20.
+    "margin": Stream(
+        fill=queued((1, 0, 50), *((1, m, m + 28) for m in range(22, 80)), *((1, m, m + 20) for m in range(80, 150))),
+        fires={("LabelBacklogThreshold", "ticket")},
+        objectives=BACKLOG,
+    ),
 }
 Frame = tuple[float, tuple[SloStatus, ...], list[Sample]]
 
@@ -229,13 +235,14 @@ FLIGHTY = replace(DENSE, page=tuple(replace(tier, short=tier.long) for tier in D
         ("gauge", ruled(hold=0)),
         ("gauge", ruled(hold=DEFAULT_ALERTING.threshold_hold + MINUTE)),
         ("gauge", without_numbers_behind()),
+        ("margin", judged_by(replace(DEFAULT_ALERTING, threshold_margin=0.0))),
         ("flapping", ruled(keep_firing=0)),
         ("flapping", ruled(keep_firing=DEFAULT_ALERTING.keep_firing + MINUTE)),
         ("flapping", judged_by(replace(DEFAULT_ALERTING, profiles=(FLIGHTY, *DEFAULT_ALERTING.profiles[1:])))),
         ("fault", judged_by(replace(DEFAULT_ALERTING, alpha=1e-12))),
         ("none_bad", judged_by(replace(DEFAULT_ALERTING, profiles=(HASTY,)))),
     ],
-    ids=["no hold", "long hold", "few", "no keep", "long keep", "not still", "hard to convince", "other window"],
+    ids=["no hold", "long hold", "few", "no margin", "no keep", "long keep", "not still", "hard to convince", "other window"],
 )
 def test_an_evaluator_that_is_wrong_disagrees(
     name: str, wrong: list[Alert], frames: dict[str, list[Frame]], promtool: Tool, tmp_path: Path
