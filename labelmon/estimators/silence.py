@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from labelmon.check import Estimator, Moment
 from labelmon.counts import BUCKET, ROWS, Counts
 from labelmon.estimators.breakdown import census, unknown
-from labelmon.estimators.seasons import BURST, PAST, WEEK_HOURS, Array, flat_rate, hours_of, placed, weekly_rates
+from labelmon.estimators.seasons import BURST, PAST, PRIOR, WEEK_HOURS, Array, flat_rate, hours_of, placed, weekly_rates
 from labelmon.model import DAY, HOUR, Estimate
 
 YEAR = 365.25 * DAY
@@ -25,6 +25,7 @@ STALLED = 16.0  # mean gaps: a past silence so long was an outage or a holiday, 
 BLOCK = 5.0  # bursts
 LEVEL_BLOCKS, LEVEL_PRIOR = 6, 4.0  # the pace of now is seen over so many of them, with so many bursts of doubt
 SHAPES = (2.0, 50.0)
+LEVEL_T = 2.08  # Student's, of 21 degrees of freedom: the days of four weeks less the means of their weekdays
 NEAR_HOURS, SEEN, LONGER = 1, 3, 1.5
 Table = dict[int, tuple[float, float, float]]
 
@@ -81,20 +82,40 @@ class Stream:
     """What is known of the arrivals before the silence.
 
     `weekly` how many arrive in a week; `burst` how many arrivals come at once; `shape` how steady the pace is;
-    `pace` that of the last hours against the usual; `relative_error` that of what is due.
+    `pace` that of the last hours against the usual; `level_error` that of what is due in all hours alike, relative;
+    `rates` the arrivals due in each hour of the local week, shape (168,), each learnt over `hourly_weeks`: infinite where
+    they are learnt together.
     """
 
     weekly: float
     burst: float
     shape: float
     pace: float
-    relative_error: float
+    level_error: float
+    hourly_weeks: float
+    rates: Array
     gaps: Gaps
 
     @property
     def bursts_a_year(self) -> float:
         """How many gaps there are to be long."""
         return max(1.0, self.weekly * WEEKS / self.burst)
+
+    def half_width(self, slots: NDArray[np.int64], shares: Array, missed: float) -> float:
+        """Half of the 95 % interval of ln(missed): the arrivals due in `shares` of the hours of the week `slots`.
+
+        Of what an hour is said to hold, its own count in n weeks weighs n / (n + 1), its share of the day's count the
+        rest: (n / (n + 1))^2 of the variance is each hour's own, what is left of 1 all the day's.
+        """
+        if missed <= 0:
+            return 0.0
+        times = np.bincount(slots, weights=shares, minlength=WEEK_HOURS)
+        own = (self.hourly_weeks / (self.hourly_weeks + PRIOR)) ** 2 if self.hourly_weeks < np.inf else 1.0
+        each = float((times**2 * self.rates).sum())
+        silent, days = ((x.reshape(7, 24)).sum(axis=1) for x in (times * self.rates, self.rates))
+        by_day = float(np.divide(silent**2, days, out=np.zeros(7), where=days > 0).sum())
+        counted = self.burst * (own * each + (1 - own) * by_day) / self.hourly_weeks
+        return sqrt((LEVEL_T * self.level_error) ** 2 + 1.96**2 * counted / missed**2)
 
     def return_period(self, due: float) -> float:
         """Seconds from one silence of so many arrivals due to the next, on average."""
@@ -149,8 +170,11 @@ def _judged(
 ) -> tuple[Estimate, Estimate]:
     """How rare the silence from `since` to `until` is, and what was due in it."""
     missed = _due(due, past.start, until) - _due(due, past.start, since)
-    error = 1.96 * stream.relative_error
-    ends = [missed * max(0.0, 1 + sign * error) for sign in (-1, 0, 1)]
+    hours = past.start + np.arange(len(past.slots)) * HOUR
+    shares = (np.clip(until - hours, 0, HOUR) - np.clip(since - hours, 0, HOUR)) / HOUR
+    # Rates are counts, and counts are skewed: on the log scale they are less so.
+    error = stream.half_width(past.slots, shares, missed)
+    ends = [missed * exp(sign * error) for sign in (-1, 0, 1)]
     most = LONGEST
     if missed <= LONGER * stream.gaps.usual(int(past.slots[_hour(past.start, until)]) % 24):
         # Whatever the formula says, silences like it have been there every now and then at this time of day.
@@ -182,10 +206,23 @@ def _learnt(past: Past, moment: Moment) -> tuple[tuple[Stream, Array] | None, st
     hourly = _hourly(past, used, flat=flat)
     due = np.concatenate([[0.0], np.cumsum(hourly)])
     gaps = _gaps(past, due, hourly)
-    shape, pace = _steadiness(arrived, hourly, used, gaps.burst)
-    error = sqrt(gaps.burst / max(1.0, float(arrived[used].sum())) + 1 / (shape * max(1.0, weeks)))
+    shape, pace, unrest = _steadiness(arrived, hourly, used, gaps.burst)
+    # Hours that are learnt together err together; those that are learnt each by itself, each by itself.
+    together = gaps.burst / max(1.0, float(arrived[used].sum())) if flat else 0.0
+    rates = np.zeros(WEEK_HOURS)
+    np.maximum.at(rates, past.slots, hourly)
     weekly = float(hourly[:PAST].sum()) / PAST * WEEK_HOURS
-    stream = Stream(weekly=weekly, burst=gaps.burst, shape=shape, pace=pace, relative_error=error, gaps=gaps)
+    stream = Stream(
+        weekly=weekly,
+        burst=gaps.burst,
+        shape=shape,
+        pace=pace,
+        # As if a day had one pace: hours of a silence are learnt from as many days as there were weeks.
+        level_error=sqrt(together + unrest / max(1.0, weeks)),
+        hourly_weeks=np.inf if flat else float(used.sum()) / WEEK_HOURS,
+        rates=rates,
+        gaps=gaps,
+    )
     return (stream, due), ""
 
 
@@ -213,8 +250,10 @@ def _gaps(past: Past, due: Array, hourly: Array) -> Gaps:
     )
 
 
-def _steadiness(arrived: Array, hourly: Array, used: NDArray[np.bool_], burst: float) -> tuple[float, float]:
-    """(shape of the gamma mixture, pace of the last hours against the usual, at most 1).
+def _steadiness(arrived: Array, hourly: Array, used: NDArray[np.bool_], burst: float) -> tuple[float, float, float]:
+    """(shape of the gamma mixture, pace of the last hours against the usual, at most 1, unrest).
+
+    Unrest is the squared coefficient of variation of the pace against the usual, what chance explains left out.
 
     Each hour, or as many as make a few bursts, is foretold by what is usual and by the pace of those before it; what it
     misses by beyond chance is the mixture's: squares of the mean over excess of the squares.
@@ -232,7 +271,8 @@ def _steadiness(arrived: Array, hourly: Array, used: NDArray[np.bool_], burst: f
     # An hour is part of what is usual: with four weeks it pulls that a quarter of the way to itself.
     excess = float((off**2 * 4 / 3 - foretold).sum())
     shape = float((foretold**2).sum()) / excess if excess > 0 else SHAPES[1]
-    return float(np.clip(shape, *SHAPES)), min(1.0, float(pace[-1]))
+    unrest = max(0.0, float(((k - m) ** 2 * 4 / 3 - m).sum()) / float((m**2).sum()))
+    return float(np.clip(shape, *SHAPES)), min(1.0, float(pace[-1])), unrest
 
 
 def _past(table: Table, since: float, until: float, moment: Moment) -> Past:

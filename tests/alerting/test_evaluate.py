@@ -242,7 +242,17 @@ FLIGHTY = replace(DENSE, page=tuple(replace(tier, short=tier.long) for tier in D
         ("fault", judged_by(replace(DEFAULT_ALERTING, alpha=1e-12))),
         ("none_bad", judged_by(replace(DEFAULT_ALERTING, profiles=(HASTY,)))),
     ],
-    ids=["no hold", "long hold", "few", "no margin", "no keep", "long keep", "not still", "hard to convince", "other window"],
+    ids=[
+        "no hold",
+        "long hold",
+        "few",
+        "no margin",
+        "no keep",
+        "long keep",
+        "not still",
+        "hard to convince",
+        "other window",
+    ],
 )
 def test_an_evaluator_that_is_wrong_disagrees(
     name: str, wrong: list[Alert], frames: dict[str, list[Frame]], promtool: Tool, tmp_path: Path

@@ -1,9 +1,14 @@
-"""How often nominal 95 % intervals hold the truth: a family of simulations for every interval that a check shows."""
+"""How often nominal 95 % intervals hold the truth: a family of simulations for every interval that a check shows.
+
+Among some 200 cells of a thousand replicates each, chance puts a few a point and more beside their truth. So what came
+near a limit is measured again by four times as many replicates, drawn afresh, and those alone count: cells below 93 %,
+and all cells of a family whose mean is within .3 points of a limit, or beyond it.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +27,7 @@ from labelmon.estimators.kappa import pairwise_kappa
 from labelmon.estimators.sources import errors_by_source
 from labelmon.model import Estimate
 from tests.benchmarks.calibration import concept, confidence
+from tests.benchmarks.calibration.arrivals import draw_arrivals
 from tests.benchmarks.calibration.behaviour import draw_seconds
 from tests.benchmarks.calibration.delays import draw_delay
 from tests.benchmarks.calibration.numbers import draw_numbers
@@ -31,12 +37,15 @@ from tests.benchmarks.calibration.rules import draw_rules
 Rng = np.random.Generator
 Cell = Mapping[str, float]
 Truths = Mapping[str, float]
-Coverages = dict[str, dict[str, dict[str, float]]]
+Coverage = dict[str, dict[str, float]]  # by statistic and cell
+Coverages = dict[str, Coverage]  # by family
+Place = tuple[str, str]  # family and cell
 Draw = Callable[..., tuple[tuple[Estimate, ...], Truths]]
 WEIGHED = ("weight", "good_weight", "weight_squared", "good_weight_squared")
 WEIGHED_OPS = {ROWS: Op.SUM} | dict.fromkeys(WEIGHED, Op.SUM)
 CLASSES = ("low", "middle", "high")
 MEAN, LEAST = (0.94, 0.96), 0.92
+NEAR_MEAN, NEAR_LEAST, AGAIN = (0.943, 0.957), 0.93, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,23 +61,28 @@ class Family:
     draw: Draw
     speaks_for: tuple[str, ...] = ()
 
-    def cells(self) -> list[dict[str, float]]:
-        return [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+    def cells(self) -> dict[str, dict[str, float]]:
+        """The cells of the grid by name."""
+        made = (dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values()))
+        return {", ".join(f"{key} {value:g}" for key, value in cell.items()): cell for cell in made}
 
-    def coverage(self, seed: int, replicates: int) -> dict[str, dict[str, float]]:
+    def coverage(self, seed: int, replicates: int) -> Coverage:
         """Share of replicates whose interval holds the truth, by statistic and cell."""
-        found: dict[str, dict[str, float]] = {}
-        for place, cell in enumerate(self.cells()):
-            rng = np.random.default_rng([seed, place])
-            held: dict[str, list[bool]] = {}
-            for _ in range(replicates):
-                estimates, truths = self.draw(rng, **cell)
-                for statistic, truth in truths.items():
-                    held.setdefault(statistic, []).append(holds(estimates, statistic, truth))
-            name = ", ".join(f"{key} {value:g}" for key, value in cell.items())
-            for statistic, hits in held.items():
-                found.setdefault(statistic, {})[name] = float(np.mean(hits))
+        found: Coverage = {}
+        for place, name in enumerate(self.cells()):
+            for statistic, held in self.of_cell(name, [seed, place], replicates).items():
+                found.setdefault(statistic, {})[name] = held
         return found
+
+    def of_cell(self, name: str, seed: Sequence[int], replicates: int) -> dict[str, float]:
+        """The same of one cell, by statistic."""
+        rng, cell = np.random.default_rng(seed), self.cells()[name]
+        held: dict[str, list[bool]] = {}
+        for _ in range(replicates):
+            estimates, truths = self.draw(rng, **cell)
+            for statistic, truth in truths.items():
+                held.setdefault(statistic, []).append(holds(estimates, statistic, truth))
+        return {statistic: float(np.mean(hits)) for statistic, hits in held.items()}
 
 
 def holds(estimates: tuple[Estimate, ...], statistic: str, truth: float) -> bool:
@@ -410,6 +424,12 @@ FAMILIES = (
         draw=draw_seconds,
     ),
     Family(
+        name="arrivals",
+        says="What was due in a silence that begins at an hour of a Thursday and lasts some, after four weeks of office hours",
+        grid={"weekly": (300, 5000), "begins": (1, 10), "silent": (2, 24), "unrest": (0.0, 0.2)},
+        draw=draw_arrivals,
+    ),
+    Family(
         name="concept_drift",
         says="The true divergence of labels given the prediction, a week of n labels of each of two classes, one of them moved",
         grid={"n": (350, 1400, 7000, 28000), "classes": (3, 10), "moved": (0.1, 0.3, 0.6)},
@@ -421,7 +441,7 @@ FAMILIES = (
 def calibrated() -> set[str]:
     """The statistics whose interval some family judges."""
     rng = np.random.default_rng(0)
-    drawn = (name for family in FAMILIES for name in family.draw(rng, **family.cells()[0])[1])
+    drawn = (name for family in FAMILIES for name in family.draw(rng, **next(iter(family.cells().values())))[1])
     return {*drawn, *(name for family in FAMILIES for name in family.speaks_for)}
 
 
@@ -430,22 +450,52 @@ def coverages(seed: int, replicates: int) -> Coverages:
     return {family.name: family.coverage(seed, replicates) for family in FAMILIES}
 
 
-def figures(found: list[Coverages]) -> tuple[dict[str, object], list[str]]:
-    """Mean and extremes of all seeds together, and the goals that were missed."""
+def measure_again(seed: int, place: Place, replicates: int) -> dict[str, float]:
+    """The coverage of one cell by replicates of its own, by statistic."""
+    family = next(family for family in FAMILIES if family.name == place[0])
+    return family.of_cell(place[1], [seed, list(family.cells()).index(place[1]), AGAIN], replicates * AGAIN)
+
+
+def together(found: list[Coverages]) -> Coverages:
+    """The mean over all seeds."""
+    return {
+        family: {
+            statistic: {cell: float(np.mean([one[family][statistic][cell] for one in found])) for cell in cells}
+            for statistic, cells in statistics.items()
+        }
+        for family, statistics in found[0].items()
+    }
+
+
+def doubtful(found: Coverages) -> list[Place]:
+    """The cells that came so near a limit that chance may have put them beyond it, or kept them from it."""
+    near: set[Place] = set()
+    for family, statistics in found.items():
+        for cells in statistics.values():
+            whole = not NEAR_MEAN[0] <= np.mean(list(cells.values())) <= NEAR_MEAN[1]
+            near |= {(family, cell) for cell, held in cells.items() if whole or held < NEAR_LEAST}
+    return sorted(near)
+
+
+def figures(found: Coverages, again: Mapping[Place, Mapping[str, float]]) -> tuple[dict[str, object], list[str]]:
+    """Mean and extremes, and the goals that were missed; `again` is what was measured twice, by cell and statistic."""
     said: dict[str, object] = {}
     missed = []
-    for family, statistics in found[0].items():
-        for statistic, cells in statistics.items():
-            coverage = {cell: float(np.mean([one[family][statistic][cell] for one in found])) for cell in cells}
-            mean = float(np.mean(list(coverage.values())))
-            least, most = (choose(coverage, key=coverage.__getitem__) for choose in (min, max))
+    for family, statistics in found.items():
+        for statistic, first in statistics.items():
+            cells = {cell: again.get((family, cell), {}).get(statistic, held) for cell, held in first.items()}
+            # Those few of a family that were low at first and were measured again would lift its mean by themselves.
+            whole = all((family, cell) in again for cell in first)
+            mean = float(np.mean(list((cells if whole else first).values())))
+            least, most = (choose(cells, key=cells.__getitem__) for choose in (min, max))
             name = f"{family}: {statistic}"
             said[name] = (
-                f"mean {mean:.4f} of {len(coverage)} cells; "
-                f"least {coverage[least]:.3f} ({least}), most {coverage[most]:.3f} ({most})"
+                f"mean {mean:.4f} of {len(cells)} cells; "
+                f"least {cells[least]:.3f} ({least}), most {cells[most]:.3f} ({most})"
             )
             if not MEAN[0] <= mean <= MEAN[1]:
                 missed.append(f"{name} holds {mean:.4f} in the mean; want {MEAN[0]} to {MEAN[1]}")
-            if coverage[least] < LEAST:
-                missed.append(f"{name} holds {coverage[least]:.3f} at {least}; want {LEAST}")
+            if cells[least] < LEAST:
+                missed.append(f"{name} holds {cells[least]:.3f} at {least}; want {LEAST}")
+    said["intervals: cells measured again"] = len(again)
     return said, missed
