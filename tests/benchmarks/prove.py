@@ -55,12 +55,12 @@ PROOFS = (
         covers=(
             "labelmon/estimators",
             # Those of no interval: alerts, gauges that are counted out, and what is tested by itself.
-            *(f":(exclude)labelmon/estimators/{name}.py" for name in ("burn", "queue", "versions")),
+            *(f":(exclude)labelmon/estimators/{name}.py" for name in ("burn", "cusum", "queue", "versions")),
             *(
                 f"labelmon/checks/{name}.py"
                 for name in (
                     *("auto_confidence", "concept_drift", "label_accuracy", "label_break", "label_cost", "label_delay"),
-                    *("label_drift", "label_rules", "number_agreement", "pair_agreement"),
+                    *("label_drift", "label_rules", "number_agreement", "pair_agreement", "pipeline_stall"),
                 )
             ),
         ),
