@@ -83,8 +83,8 @@ class Stream:
 
     `weekly` how many arrive in a week; `burst` how many arrivals come at once; `shape` how steady the pace is;
     `pace` that of the last hours against the usual; `level_error` that of what is due in all hours alike, relative;
-    `rates` the arrivals due in each hour of the local week, shape (168,), each learnt over `hourly_weeks`: infinite where
-    they are learnt together.
+    `rates` the arrivals due in each hour of the local week, shape (168,), each learnt over `hourly_weeks`; infinite
+    where they are learnt together.
     """
 
     weekly: float
