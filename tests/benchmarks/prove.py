@@ -74,7 +74,7 @@ PROOFS = (
         arguments=("--seed", "1", "--months", "1000", "--runs", "500"),
         covers=(
             "labelmon/profiles.py",
-            "labelmon/measure.py",
+            "labelmon/standing.py",
             *(f"labelmon/estimators/{name}.py" for name in ("burn", "cusum", "proportion")),
             "labelmon/walk.py",
             *(f"labelmon/alerting/{name}.py" for name in ("plain", "rules", "tiers")),
