@@ -38,3 +38,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in skipped:
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
             terminalreporter.write_line(f"{report.nodeid}: {reason}")
+    figures = [
+        (key, value) for report in terminalreporter.stats.get("passed", []) for key, value in report.user_properties
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        for key, value in figures:
+            terminalreporter.write_line(f"{key}: {value}")
