@@ -72,7 +72,7 @@ def _operator(catalogue: Sequence[Check], config: Config | None, asked: Asked) -
     receivers = config.receivers if config else {}
     files = {
         RULE_MANIFEST: prometheus_rule(all_rules(catalogue, alerting, urls), alerting, meta),
-        ROUTES_MANIFEST: alertmanager_manifest(config, alerting, urls, meta),
+        ROUTES_MANIFEST: alertmanager_manifest(catalogue, config, alerting, urls, meta),
     }
     return Made(files=files, folders=("operator",), notes=tuple(limits(receivers, urls, meta)))
 

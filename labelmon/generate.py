@@ -37,7 +37,7 @@ def render(catalogue: Sequence[Check], config: Config | None) -> dict[str, str]:
     operator = config.operator if config else Owner(team="labelmon")
     return {
         RULES_FILE: rule_file(rules, alerting),
-        ROUTES_FILE: alertmanager_config(datasets, receivers, operator, alerting, urls),
+        ROUTES_FILE: alertmanager_config(catalogue, datasets, receivers, operator, alerting, urls),
         **test_files(rules, alerting, urls),
         **runbook_pages(rules),
         **dashboard_files(catalogue, urls),

@@ -82,10 +82,10 @@ def configured(folder: Path, **texts: str) -> Config:
 
 def texts(config: Config) -> dict[str, str]:
     """The files that hold text of the config; the rules are made of its windows and links alone."""
-    routes = (config.datasets.values(), config.receivers, config.operator, config.alerting, config.urls)
+    routes = (catalogue(), config.datasets.values(), config.receivers, config.operator, config.alerting, config.urls)
     return {
         "alertmanager.yml": alertmanager_config(*routes),
-        "manifest.yaml": alertmanager_manifest(config, config.alerting, config.urls, Metadata()),
+        "manifest.yaml": alertmanager_manifest(catalogue(), config, config.alerting, config.urls, Metadata()),
         "openslo.yaml": openslo(config, catalogue(), "http://prometheus.example").text,
     }
 

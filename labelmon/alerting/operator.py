@@ -1,8 +1,8 @@
 """Rules and routes as manifests of the Prometheus operator: a PrometheusRule and an AlertmanagerConfig.
 
 The groups of the PrometheusRule are those of the rule file. The AlertmanagerConfig is the Alertmanager config in the
-operator's field names, with two differences that sharing an Alertmanager asks for: its route and its inhibitions are
-held to labelmon's own alerts, all of which carry `sli`, and what the config reads from files it reads from a Secret.
+operator's field names, with two differences: its route is held to labelmon's own alerts, all of which carry
+`sli`, since an operator's Alertmanager is shared, and what the config reads from files it reads from a Secret.
 Field names: https://prometheus-operator.dev/docs/api-reference/api/ (monitoring.coreos.com/v1 and v1alpha1).
 """
 
@@ -20,6 +20,7 @@ from labelmon.alerting.files import rule_groups
 from labelmon.alerting.routing import alertmanager_document
 from labelmon.alerting.rules import Rule
 from labelmon.alerting.yamlfile import dump
+from labelmon.check import Check
 from labelmon.config import Config, Receiver
 from labelmon.errors import UsageError
 from labelmon.model import Owner, Urls
@@ -115,12 +116,14 @@ def prometheus_rule(rules: Sequence[Rule], alerting: Alerting, meta: Metadata) -
     return dump(_manifest("v1", "PrometheusRule", meta, spec), notes)
 
 
-def alertmanager_manifest(config: Config | None, alerting: Alerting, urls: Urls, meta: Metadata) -> str:
+def alertmanager_manifest(
+    checks: Iterable[Check], config: Config | None, alerting: Alerting, urls: Urls, meta: Metadata
+) -> str:
     """The AlertmanagerConfig with every route, receiver and inhibition; without a config all end at nobody."""
     receivers = config.receivers if config else {}
     operator = config.operator if config else Owner(team="labelmon")
     datasets = list(config.datasets.values()) if config else []
-    document = alertmanager_document(datasets, receivers, operator, alerting, urls)
+    document = alertmanager_document(checks, datasets, receivers, operator, alerting, urls)
     root = document["route"]
     spec = {
         "route": {**_route(root), "matchers": [_OWN], "routes": [_child(route) for route in root["routes"]]},
@@ -166,11 +169,9 @@ def _child(route: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _inhibition(rule: Mapping[str, Any]) -> dict[str, Any]:
-    # A stranger's alert lacks `sli`, `dataset` and `scope`: it would match `sli!="labelmon"`, and labels that both
-    # sides lack count as equal.
     found: dict[str, Any] = {
-        "sourceMatch": [*_matchers(rule["source_matchers"]), _OWN],
-        "targetMatch": [*_matchers(rule["target_matchers"]), _OWN],
+        "sourceMatch": _matchers(rule["source_matchers"]),
+        "targetMatch": _matchers(rule["target_matchers"]),
     }
     if "equal" in rule:
         found["equal"] = list(rule["equal"])

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from labelmon import naming
+from labelmon.alerting.inhibition import inhibitions
 from labelmon.alerting.yamlfile import dump
+from labelmon.check import Check
 from labelmon.config import Receiver
 from labelmon.durations import format_duration
 from labelmon.model import Dataset, Owner, Severity, Urls
@@ -17,6 +19,7 @@ ROUTES_FILE = "rules/alertmanager.yml"
 
 
 def alertmanager_config(
+    checks: Iterable[Check],
     datasets: Iterable[Dataset],
     receivers: Mapping[str, Receiver],
     operator: Owner,
@@ -24,10 +27,11 @@ def alertmanager_config(
     urls: Urls,
 ) -> str:
     """The config as YAML; secrets stay in the files the receivers name."""
-    return dump(alertmanager_document(datasets, receivers, operator, alerting, urls))
+    return dump(alertmanager_document(checks, datasets, receivers, operator, alerting, urls))
 
 
 def alertmanager_document(
+    checks: Iterable[Check],
     datasets: Iterable[Dataset],
     receivers: Mapping[str, Receiver],
     operator: Owner,
@@ -60,26 +64,9 @@ def alertmanager_document(
             "repeat_interval": format_duration(alerting.repeat_interval),
             "routes": routes,
         },
-        "inhibit_rules": inhibitions(),
+        "inhibit_rules": inhibitions(checks),
         "receivers": [_receiver(name, receivers.get(name), urls) for name in used],
     }
-
-
-def inhibitions() -> list[dict[str, Any]]:
-    """Labelmon gone > store stale > everything of that store; a page over the ticket of the same objective."""
-    return [
-        {"source_matchers": [f'alertname="{naming.ALERT_GONE}"'], "target_matchers": ['sli!="labelmon"']},
-        {
-            "source_matchers": [f'alertname="{naming.ALERT_STORE_STALE}"'],
-            "target_matchers": ['sli!~"labelmon|store"'],
-            "equal": [naming.STORE],
-        },
-        {
-            "source_matchers": ['severity="page"'],
-            "target_matchers": ['severity="ticket"'],
-            "equal": [naming.DATASET, naming.SLI, naming.SCOPE],
-        },
-    ]
 
 
 def _routes(

@@ -68,12 +68,14 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 def manifest(config: Config) -> dict[str, Any]:
-    return yaml.safe_load(alertmanager_manifest(config, config.alerting, config.urls, META))
+    return yaml.safe_load(alertmanager_manifest(catalogue(), config, config.alerting, config.urls, META))
 
 
 def plain(config: Config) -> dict[str, Any]:
     return yaml.safe_load(
-        alertmanager_config(config.datasets.values(), config.receivers, config.operator, config.alerting, config.urls)
+        alertmanager_config(
+            catalogue(), config.datasets.values(), config.receivers, config.operator, config.alerting, config.urls
+        )
     )
 
 
@@ -198,7 +200,7 @@ def test_by_default_the_operator_would_route_nothing_and_we_say_so(
 
     assert routed(amtool, tmp_path, made, ALERTS[0]) == "elsewhere"
     assert routed(amtool, tmp_path, made, {**ALERTS[0], "namespace": "mon"}) == "oncall"
-    text = alertmanager_manifest(config, config.alerting, config.urls, META)
+    text = alertmanager_manifest(catalogue(), config, config.alerting, config.urls, META)
     assert "whose namespace is mon: none would arrive" in text
     assert "alertmanagerConfigMatcherStrategy: {type: None}" in text
 
@@ -228,7 +230,7 @@ def test_receivers_are_those_of_the_plain_config_but_for_their_secrets(config: C
 
 
 def test_no_secret_is_in_the_manifest_and_its_head_makes_the_one_it_names(config: Config) -> None:
-    text = alertmanager_manifest(config, config.alerting, config.urls, META)
+    text = alertmanager_manifest(catalogue(), config, config.alerting, config.urls, META)
     body = text[text.index("apiVersion") :]
 
     assert "hunter2" not in text
@@ -270,9 +272,10 @@ def test_inhibitions_are_the_same_among_ours_and_touch_nobody_elses(config: Conf
         for target in ALERTS:
             assert inhibited(theirs, source, target) == inhibited(ours, source, target), (source, target)
     assert inhibited(theirs, ALERTS[7], ALERTS[0])
-    for stranger in STRANGERS:
-        assert not any(inhibited(theirs, source, stranger) for source in [*ALERTS, *STRANGERS])
-        assert not any(inhibited(theirs, stranger, target) for target in [*ALERTS, *STRANGERS])
+    for rules in (theirs, ours):
+        for stranger in STRANGERS:
+            assert not any(inhibited(rules, source, stranger) for source in [*ALERTS, *STRANGERS])
+            assert not any(inhibited(rules, stranger, target) for target in [*ALERTS, *STRANGERS])
 
 
 def test_every_alert_of_ours_carries_the_label_that_its_route_asks_for() -> None:
@@ -289,7 +292,7 @@ def test_a_path_cannot_end_the_comment_it_stands_in(config: Config) -> None:
     evil = replace(config.receivers["oncall"], settings={"routing_key": {"file": "a\nkind: Secret\n#'"}})
     changed = replace(config, receivers={**config.receivers, "oncall": evil})
 
-    text = alertmanager_manifest(changed, config.alerting, config.urls, META)
+    text = alertmanager_manifest(catalogue(), changed, config.alerting, config.urls, META)
 
     assert "oncall.routing_key=FILE" in text
     assert yaml.safe_load(text)["kind"] == "AlertmanagerConfig"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from labelmon.alerting.routing import alertmanager_config
+from labelmon.checks import catalogue
 from labelmon.config import Receiver
 from labelmon.model import Owner, Urls
 from labelmon.profiles import DEFAULT_ALERTING
@@ -43,7 +44,7 @@ DATASETS = [
     replace(dataset(), name="lost"),
 ]
 TEXT = alertmanager_config(
-    DATASETS, RECEIVERS, Owner(team="labelmon", page="ops", tickets="chat"), DEFAULT_ALERTING, Urls()
+    catalogue(), DATASETS, RECEIVERS, Owner(team="labelmon", page="ops", tickets="chat"), DEFAULT_ALERTING, Urls()
 )
 
 
