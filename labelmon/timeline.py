@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from labelmon.cells import Cell
 from labelmon.counts import BUCKET, Counts, Op
 
+MOST_VOTES = 12  # half a day: a nightly upload still outvotes the hours that are seen at once
 _IDENTITY = {Op.SUM: 0.0, Op.MIN: np.inf, Op.MAX: -np.inf, Op.LAST: np.nan}
 
 
@@ -111,10 +112,10 @@ class Timeline:
         return Counts.of((BUCKET, *self.keys), self.ops, rows)
 
     def arrival_lag(self, start: int, share: float = 0.75) -> float | None:
-        """How late rows arrive: the quantile `share`, over hours of arrival, of the same quantile of what arrived then.
+        """How late rows arrive: the quantile `share` over hours of event time of when an hour's first row was seen.
 
-        What arrived in an hour are hours of event time, each as its first row was seen. Weighing hours of arrival, not
-        rows or hours of event time, keeps one bulk upload from deciding; None where nothing was watched arriving.
+        Weighing hours, not rows, keeps one bulk upload from deciding, and so does that what arrived within an hour has
+        no more votes than MOST_VOTES; None where nothing was watched arriving.
         """
         watched = (self.starts >= start) & ~np.isnan(self.lags)
         if not watched.any():
@@ -126,7 +127,11 @@ class Timeline:
         by_arrival: dict[float, list[float]] = {}
         for place in order[first]:
             by_arrival.setdefault(float(arrived[place]), []).append(float(lags[place]))
-        return float(np.quantile([np.quantile(lags, share) for lags in by_arrival.values()], share))
+        votes = [
+            np.quantile(lags, np.linspace(0, 1, MOST_VOTES)) if len(lags) > MOST_VOTES else np.array(lags)
+            for lags in by_arrival.values()
+        ]
+        return float(np.quantile(np.concatenate(votes), share))
 
     def _matching(
         self, start: int, end: int, scope: Mapping[str, str] | None

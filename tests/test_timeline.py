@@ -30,17 +30,21 @@ def test_what_is_seen_soon_arrives_soon() -> None:
 
 
 def test_one_bulk_upload_does_not_decide() -> None:
-    """Ten live hours, and then 200 hours of the past at once."""
-    past = [(START - h * HOUR, START + 10.5 * HOUR) for h in range(1, 200)]
+    """A week of eight hours on five days, and then all of its nights at once."""
+    week = live(range(40))
+    past = [(START - h * HOUR, START + 40.5 * HOUR) for h in range(1, 128)]
 
-    assert line(*past, *live(range(10))).arrival_lag(START - 300 * HOUR) == 120
+    assert line(*past, *week).arrival_lag(START - 300 * HOUR) == 120
 
 
 def test_an_upload_a_night_decides() -> None:
-    """Each at the end of its day: three of four hours wait for 18 hours at most."""
+    """Each at the end of its day: three of four hours wait for 18 hours at most, whatever is seen soon beside them."""
     nights = [(START + h * HOUR, START + (h // 24 + 1) * 24 * HOUR) for h in range(24 * 7)]
 
-    assert line(*nights).arrival_lag(START) == pytest.approx(18.25 * HOUR - MINUTE)
+    soon = [(at + MINUTE, at + 2 * MINUTE) for at, _ in nights if at % (24 * HOUR) < 4 * HOUR]
+
+    assert line(*nights).arrival_lag(START) == pytest.approx(18 * HOUR, abs=HOUR)
+    assert (line(*nights, *soon).arrival_lag(START) or 0) > 12 * HOUR
     assert line(*nights).arrival_lag(START, 1.0) == 24 * HOUR - MINUTE
 
 
