@@ -48,6 +48,7 @@ def test_promtool_accepts_every_rule(promtool: Tool, tmp_path: Path) -> None:
     assert f"{len(RULES)} rules found" in checked.stdout
 
 
+@pytest.mark.exhaustive
 def test_the_shipped_tests_pass(promtool: Tool, tmp_path: Path) -> None:
     lay_out(tmp_path, RULES)
 
